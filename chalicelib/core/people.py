@@ -1,0 +1,206 @@
+"""Customers: identities joined into persons, and what is known of each.
+
+A ``People`` is a set of facts about identities that hang together in any way. ``persons`` parts it
+into persons by one pure function, so the order in which the facts came never matters. Two
+different merchant keys are never one person.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from chalicelib.core.facts import (
+    Bond,
+    Conversion,
+    Edge,
+    Identity,
+    KeepOut,
+    Ms,
+    Profile,
+    SaleId,
+    Sighting,
+    Touch,
+)
+from chalicelib.core.sale import IDENTITY_RANK, join_maps
+
+STRIPE_GRACE_MS = 3_600_000  # a Stripe customer made this shortly before a sign-up is part of it
+MAX_CLAIMS = 24  # unverified sign-ups kept in one set; more are turned away
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """Facts about identities. Every map is by the fact's own id."""
+
+    edges: Mapping[str, Edge] = field(default_factory=dict)
+    sightings: Mapping[str, Sighting] = field(default_factory=dict)
+    touches: Mapping[str, Touch] = field(default_factory=dict)
+    conversions: Mapping[str, Conversion] = field(default_factory=dict)
+    keep_outs: Mapping[str, KeepOut] = field(default_factory=dict)
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+
+    def join(self, other: "People") -> "People":
+        joined: dict[str, Any] = {
+            f.name: join_maps(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)
+        }
+        return replace(self, **joined)
+
+    def identities(self) -> frozenset[Identity]:
+        """Every identity that a fact names."""
+        named = {sighting.identity for sighting in self.sightings.values()}
+        for edge in self.edges.values():
+            named |= {edge.one, edge.two}
+        return frozenset(named)
+
+    def earliest(self, identity: Identity, *by: str) -> Ms | None:
+        """When one of ``by`` first told of the identity."""
+        times = [s.at for s in self.sightings.values() if s.identity == identity and s.by in by]
+        return min(times, default=None)
+
+    @property
+    def claims(self) -> int:
+        return sum(1 for sighting in self.sightings.values() if sighting.by == "claim")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """One customer: the identities that are his."""
+
+    identities: frozenset[Identity]
+
+    @property
+    def main(self) -> Identity:
+        """The identity shown: the merchant's key, else Stripe's customer, else the e-mail."""
+        return min(self.identities, key=lambda i: (IDENTITY_RANK[i.split(":", 1)[0]], i))
+
+    @property
+    def key(self) -> str:
+        return next((i[4:] for i in sorted(self.identities) if i.startswith("key:")), "")
+
+    @property
+    def emails(self) -> frozenset[str]:
+        return frozenset(i[6:] for i in self.identities if i.startswith("email:"))
+
+    @property
+    def stripe_ids(self) -> tuple[str, ...]:
+        return tuple(sorted(i[7:] for i in self.identities if i.startswith("stripe:")))
+
+
+def normal_email(text: str) -> str:
+    """An e-mail as an identity: trimmed, lower case."""
+    return text.strip().lower()
+
+
+def persons(people: People) -> list[Person]:
+    """The set parted into persons: edges in the order of belief, then of time, each taken unless
+    it would put two merchant keys into one person or an unverified claim over a known person."""
+    parent: dict[Identity, Identity] = {i: i for i in people.identities()}
+
+    def root(identity: Identity) -> Identity:
+        while parent[identity] != identity:
+            identity = parent[identity]
+        return identity
+
+    keys = {i: ({i} if i.startswith("key:") else set()) for i in parent}
+    for edge in sorted(people.edges.values(), key=lambda e: (e.bond, e.at, e.one, e.two)):
+        if not edge_holds(people, edge):
+            continue
+        one, two = sorted((root(edge.one), root(edge.two)))
+        if one == two or len(keys[one] | keys[two]) > 1:
+            continue
+        parent[two] = one
+        keys[one] |= keys[two]
+    groups: dict[Identity, set[Identity]] = {}
+    for identity in parent:
+        groups.setdefault(root(identity), set()).add(identity)
+    return sorted(
+        (Person(identities=frozenset(group)) for group in groups.values()),
+        key=lambda person: person.main,
+    )
+
+
+def edge_holds(people: People, edge: Edge) -> bool:
+    """A checkout reference needs a key that the merchant made; an unverified claim needs
+    identities that nobody knew before it."""
+    if edge.bond is Bond.REFERENCE:
+        key = edge.one if edge.one.startswith("key:") else edge.two
+        return people.earliest(key, "merchant") is not None
+    if edge.bond is Bond.CLAIM:
+        return not any(known_before(people, i, edge.at) for i in (edge.one, edge.two))
+    return True
+
+
+def known_before(people: People, identity: Identity, at: Ms) -> bool:
+    """Whether the merchant's server knew the identity by then, or Stripe for more than an hour."""
+    merchant = people.earliest(identity, "merchant")
+    stripe = people.earliest(identity, "stripe")
+    return (merchant is not None and merchant <= at) or (
+        stripe is not None and stripe + STRIPE_GRACE_MS < at
+    )
+
+
+def person_of(people: People, identity: Identity) -> Person:
+    """The person that an identity belongs to; one of its own if no fact names it."""
+    for person in persons(people):
+        if identity in person.identities:
+            return person
+    return Person(identities=frozenset({identity}))
+
+
+def profile_of(people: People, person: Person) -> Profile | None:
+    """What is shown of a person: the newest verified telling under any of its identities."""
+    told = [people.profiles[i] for i in person.identities if i in people.profiles]
+    if not told:
+        return None
+    newest = max(told, key=lambda p: (p.verified, p.at, p.identity))
+    return replace(newest, created_at=min(p.created_at for p in told))
+
+
+def kept_out(people: People, identities: Iterable[Identity], at: Ms) -> bool:
+    """Whether metadata ``refledger=false`` kept one of the identities out at that time."""
+    for identity in identities:
+        flips = [k for k in people.keep_outs.values() if k.identity == identity and k.at <= at]
+        if flips and max(flips, key=lambda k: (k.at, k.out)).out:
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SalePointer:
+    """A customer's sale as the others need to know it: for counting, and to settle it again."""
+
+    sale: SaleId
+    paid_at: Ms
+    owner: Identity
+    amount: int
+    currency: str
+    counts: bool
+    merchant_only: bool = False
+    touches: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where it stands among the others: by time of payment, ties by id."""
+        return f"sale#{self.paid_at:013d}#{self.sale}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Household:
+    """A set of identities that hang together, as stored: what is known of them, and where their
+    sales stand. ``parts`` are the partitions that hold the pointers (one for each set that was
+    joined into it); ``latest`` is the furthest place of any; ``merchant_sales`` says that some
+    sale was told by the merchant alone."""
+
+    id: str
+    people: People = field(default_factory=People)
+    parts: tuple[str, ...] = ()
+    latest: str = ""
+    merchant_sales: bool = False
+
+    def join(self, other: "Household") -> "Household":
+        return Household(
+            id=self.id,
+            people=self.people.join(other.people),
+            parts=tuple(dict.fromkeys([*self.parts, *other.parts])),
+            latest=max(self.latest, other.latest),
+            merchant_sales=self.merchant_sales or other.merchant_sales,
+        )

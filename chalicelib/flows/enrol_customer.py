@@ -1,0 +1,154 @@
+"""The merchant's server tells of a customer: who he is, and who brought him."""
+
+from dataclasses import dataclass, replace
+
+from chalicelib.core.attribution_token import parse_token
+from chalicelib.core.facts import (
+    Bond,
+    Conversion,
+    Edge,
+    Identity,
+    Ms,
+    Profile,
+    Sighting,
+    Touch,
+    Way,
+    edge,
+)
+from chalicelib.core.people import Household, People, normal_email
+from chalicelib.core.refusals import Conflict, Invalid
+from chalicelib.core.told import Told
+from chalicelib.flows.gather import Gathered, gather
+from chalicelib.flows.read_partner import find_partner
+from chalicelib.flows.settle_work import book_and_settle
+from chalicelib.storage.keys import Scope
+from chalicelib.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """A customer as the merchant's server tells of him; ``partner`` is any of a partner's names
+    (``{"key"}``, ``{"id"}``, ``{"email"}``), or else ``token`` the tracker's."""
+
+    key: str
+    email: str = ""
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    partner: tuple[str, str] | None = None
+    token: str = ""
+    stripe_customer_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """``created`` is False if the merchant had made the customer before."""
+
+    created: bool
+
+
+def enrol_customer(told: Enrolment, *, scope: Scope, store: Store, now: Ms) -> Enrolled:
+    """Book the customer. The same content again changes nothing; another partner than the
+    merchant named before raises ``Conflict``; an unknown partner raises ``Invalid``."""
+    partner_key = _partner_key(told, scope=scope, store=store)
+    people = _people(told, partner_key, now=now)
+    created = True
+
+    def guard(gathered: Gathered) -> None:
+        nonlocal created
+        stored = [s.household for s in gathered.households]
+        known = [h for h in stored if h.people.earliest(f"key:{told.key}", "merchant") is not None]
+        created = not known
+        if any(_named_another(household, told.key, partner_key) for household in known):
+            raise Conflict("The merchant named another partner for this customer before.")
+
+    known_people = _already_told(people, told, scope=scope, store=store)
+    book_and_settle(Told(people=known_people), scope=scope, store=store, now=now, guard=guard)
+    return Enrolled(created=created)
+
+
+def _already_told(people: People, told: Enrolment, *, scope: Scope, store: Store) -> People:
+    """Without the profile if it says nothing new, so that a repeat writes nothing."""
+    stored = gather(Told(people=people), scope=scope, store=store, pointers=1).households
+    for household in (s.household for s in stored):
+        profile = household.people.profiles.get(f"key:{told.key}")
+        if profile is None or not profile.verified:
+            continue
+        fresh = people.profiles[f"key:{told.key}"]
+        merged = replace(
+            fresh,
+            email=fresh.email or profile.email,
+            name=fresh.name or profile.name,
+            tags=fresh.tags or profile.tags,
+        )
+        same = replace(merged, at=profile.at, created_at=profile.created_at) == profile
+        return replace(people, profiles={} if same else {profile.id: merged})
+    return people
+
+
+def _named_another(household: Household, key: str, partner: str) -> bool:
+    """Whether the merchant named a partner for this key, and another one than now."""
+    named = {
+        touch.partner
+        for touch in household.people.touches.values()
+        if touch.way is Way.API and touch.identity == f"key:{key}"
+    }
+    return bool(partner and named and partner not in named)
+
+
+def _partner_key(told: Enrolment, *, scope: Scope, store: Store) -> str:
+    """The lower-case key of the partner that the call names, or empty."""
+    if told.partner is not None:
+        by, name = told.partner
+        partner = find_partner(scope.program, {by: name}, store=store)
+        if partner is None:
+            raise Invalid({f"partner.{by}": ["There is no such partner."]})
+        return partner.key.lower()
+    if told.token:
+        parsed = parse_token(told.token)
+        if parsed is None:
+            raise Invalid({"token": ["This is not a token of the tracker."]})
+        return parsed[1]
+    return ""
+
+
+def _people(told: Enrolment, partner_key: str, *, now: Ms) -> People:
+    key: Identity = f"key:{told.key}"
+    sightings = [Sighting(identity=key, by="merchant", at=now)]
+    edges: list[Edge] = []
+    if told.email:
+        email = f"email:{normal_email(told.email)}"
+        sightings.append(Sighting(identity=email, by="merchant", at=now))
+        edges.append(edge(key, email, Bond.MERCHANT_EMAIL, now))
+    if told.stripe_customer_id:
+        stripe = f"stripe:{told.stripe_customer_id}"
+        sightings.append(Sighting(identity=stripe, by="merchant", at=now))
+        edges.append(edge(key, stripe, Bond.GIVEN, now))
+    touches: list[Touch] = []
+    if partner_key:
+        touches.append(
+            Touch(
+                id=f"api:{told.key}:{told.token or partner_key}",
+                way=Way.API,
+                at=now,
+                partner=partner_key,
+                token="" if told.partner else told.token,
+                identity=key,
+            )
+        )
+    conversion = Conversion(id=f"api:{told.key}", identity=key, at=now)
+    profile = Profile(
+        identity=key,
+        at=now,
+        created_at=now,
+        verified=True,
+        email=normal_email(told.email),
+        name=told.name,
+        tags=told.tags,
+    )
+    return People(
+        edges={e.id: e for e in edges},
+        sightings={s.id: s for s in sightings},
+        touches={t.id: t for t in touches},
+        conversions={conversion.id: conversion},
+        profiles={key: profile},
+    )

@@ -1,0 +1,239 @@
+"""Reading what a booking is decided from: the sale, its customer's household, who is named.
+
+Trips: one for ids and identities, one per household, one for partners and balances.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from chalicelib.core.facts import Bond, Identity, Ms, SaleId, Sighting, Touch, edge
+from chalicelib.core.people import Household, People, SalePointer
+from chalicelib.core.program import Partner, Program
+from chalicelib.core.refusals import NotFound
+from chalicelib.core.sale import Sale
+from chalicelib.core.settlement import SettledSale
+from chalicelib.core.told import Reference, Told
+from chalicelib.storage import keys, records
+from chalicelib.storage.keys import Scope
+from chalicelib.storage.store import Item, Key, Put, Store
+
+FIRST_POINTERS = 32  # of a customer's sales, in order of payment, read at first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One household as read: its item, the work it owes, and its earliest sales."""
+
+    household: Household
+    item: Item
+    work: Item | None
+    pointers: Sequence[SalePointer]
+    more: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Gathered:
+    """What was read. ``sale_items`` are by id, ``identity_items`` by identity, where they exist."""
+
+    program: Program
+    sales: list[SettledSale] = field(default_factory=list)
+    sale_items: dict[SaleId, Item] = field(default_factory=dict)
+    identity_items: dict[Identity, Item] = field(default_factory=dict)
+    households: list[Stored] = field(default_factory=list)
+
+    @property
+    def more_pointers(self) -> bool:
+        return any(stored.more for stored in self.households)
+
+    def pointers(self) -> list[SalePointer]:
+        found = [p for stored in self.households for p in stored.pointers]
+        return sorted(found, key=lambda p: p.place)
+
+
+def gather(told: Told, *, scope: Scope, store: Store, pointers: int) -> Gathered:
+    """Everything stored that a booking of these facts touches."""
+    ids = set(told.sale.ids) if told.sale else set()
+    identities = set(told.people.identities())
+    program_key = keys.program(scope.program)
+    items = store.get(
+        [
+            program_key,
+            *(keys.sale(scope, id) for id in ids),
+            *(keys.identity(scope, identity) for identity in identities),
+        ]
+    )
+    if program_key not in items:
+        raise NotFound("There is no such program.")
+    gathered = Gathered(program=records.read_program(items[program_key]))
+    _add_sales(gathered, ids, items, scope=scope, store=store)
+    _add_identities(gathered, identities, items, scope=scope)
+    known = {identity for part in gathered.sales for identity in _identities(part.sale)}
+    if missing := known - identities:
+        found = store.get([keys.identity(scope, identity) for identity in missing])
+        _add_identities(gathered, missing, found, scope=scope)
+    names = {str(item.body["household"]) for item in gathered.identity_items.values()}
+    for name in sorted(names):
+        gathered.households.append(
+            read_household(name, scope=scope, store=store, pointers=pointers)
+        )
+    return gathered
+
+
+def _identities(sale: Sale) -> set[Identity]:
+    return {*sale.identities, *(touch.identity for touch in sale.touches.values())}
+
+
+def _add_sales(
+    gathered: Gathered, ids: set[SaleId], items: Mapping[Key, Item], *, scope: Scope, store: Store
+) -> None:
+    found = {id: items[key] for id in ids if (key := keys.sale(scope, id)) in items}
+    elsewhere = {str(item.body["of"]) for item in found.values() if "of" in item.body} - set(found)
+    if elsewhere:
+        more = store.get([keys.sale(scope, id) for id in elsewhere])
+        found |= {id: more[key] for id in elsewhere if (key := keys.sale(scope, id)) in more}
+    gathered.sale_items = found
+    gathered.sales = [records.read_sale(i) for _, i in sorted(found.items()) if "of" not in i.body]
+
+
+def _add_identities(
+    gathered: Gathered, identities: set[Identity], items: Mapping[Key, Item], *, scope: Scope
+) -> None:
+    for identity in identities:
+        if (key := keys.identity(scope, identity)) in items:
+            gathered.identity_items[identity] = items[key]
+
+
+def read_household(name: str, *, scope: Scope, store: Store, pointers: int) -> Stored:
+    """A household with its first ``pointers`` sales of each partition, in one trip per
+    partition."""
+    page = store.query("records", keys.household_partition(scope, name), limit=pointers + 2)
+    by_sort_key = {item.key.sk: item for item in page.items}
+    item = by_sort_key["!household"]
+    household = records.read_household(item)
+    found = [i for i in page.items if i.key.sk.startswith("sale#")]
+    more = page.more
+    for part in household.parts:
+        if part == name:
+            continue
+        page = store.query(
+            "records", keys.household_partition(scope, part), after="sale#", limit=pointers
+        )
+        found.extend(page.items)
+        more = more or page.more
+    return Stored(
+        household=household,
+        item=item,
+        work=by_sort_key.get("!work"),
+        pointers=[records.read_pointer(i) for i in found],
+        more=more,
+    )
+
+
+def pointers_near(
+    household: Household, *, since: Ms, until: Ms, scope: Scope, store: Store
+) -> list[SalePointer]:
+    """A customer's sales paid between two moments, at most 200 of each partition."""
+    found: list[SalePointer] = []
+    for part in household.parts:
+        page = store.query(
+            "records",
+            keys.household_partition(scope, part),
+            after=f"sale#{since:013d}",
+            until=f"sale#{until:013d}$",
+            limit=200,
+        )
+        found.extend(records.read_pointer(item) for item in page.items)
+    return found
+
+
+def read_partners(
+    names: Iterable[str], currencies: Iterable[str], *, scope: Scope, store: Store
+) -> tuple[dict[str, Partner], dict[str, records.Balance]]:
+    """Partners by lower-case key, and their balances by position name, in one trip."""
+    names, currencies = sorted(set(names)), sorted(set(currencies))
+    wanted = [keys.partner(scope.program, name) for name in names]
+    held = {
+        f"{name}|{currency}": keys.balance(scope, name, currency)
+        for name in names
+        for currency in currencies
+    }
+    items = store.get([*wanted, *held.values()]) if names else {}
+    partners = {
+        name: records.read_partner(items[key])
+        for name in names
+        if (key := keys.partner(scope.program, name)) in items
+    }
+    balances = {name: records.read_balance(items.get(key)) for name, key in held.items()}
+    return partners, balances
+
+
+def prepare(told: Told, *, scope: Scope, store: Store, now: Ms) -> Told:
+    """The told facts made whole: each touch with its owner and, where its click was seen, with
+    the click's time; references resolved to customers that the merchant made.
+
+    A token whose click was not seen is put down as awaited first, and looked up again, so that
+    the click is found whichever of the two is written first.
+    """
+    touches = dict(told.people.touches)
+    owned: dict[str, Touch] = {}
+    if told.sale:
+        owner = told.sale.owner_identity()
+        for id, touch in told.sale.touches.items():
+            owned[id] = replace(touch, identity=owner, sale=told.sale.canonical)
+    clicks = _clicks({**touches, **owned}.values(), scope=scope, store=store, now=now)
+
+    def seen(touch: Touch) -> Touch:
+        return replace(touch, click_at=clicks.get(touch.token, touch.click_at))
+
+    owned = {id: seen(touch) for id, touch in owned.items()}
+    sale = replace(told.sale, touches=owned) if told.sale else None
+    people = replace(told.people, touches={**{i: seen(t) for i, t in touches.items()}, **owned})
+    people = _with_identities(people, sale)
+    return Told(sale=sale, people=people, references=told.references)
+
+
+def _with_identities(people: People, sale: Sale | None) -> People:
+    """Every identity that the facts name has a sighting, so that it is found again."""
+    named = _identities(sale) if sale else set()
+    named |= {touch.identity for touch in people.touches.values()}
+    named -= people.identities()
+    sightings = [Sighting(identity=identity, by="named", at=0) for identity in sorted(named)]
+    return replace(people, sightings={**people.sightings, **{s.id: s for s in sightings}})
+
+
+def _clicks(touches: Iterable[Touch], *, scope: Scope, store: Store, now: Ms) -> dict[str, Ms]:
+    owners = {t.token: t.identity for t in touches if t.token and t.click_at is None}
+    if not owners:
+        return {}
+    found = _seen(owners, scope=scope, store=store)
+    for token in owners.keys() - found.keys():
+        store.commit([Put(records.awaited_item(scope, token, owners[token], now=now), blind=True)])
+    if owners.keys() - found.keys():
+        found = _seen(owners, scope=scope, store=store)
+    return found
+
+
+def _seen(tokens: Iterable[str], *, scope: Scope, store: Store) -> dict[str, Ms]:
+    by_key = {keys.click(scope.program, token): token for token in tokens}
+    items = store.get(list(by_key))
+    return {by_key[key]: records.read_click(item).at for key, item in items.items()}
+
+
+def resolved_references(
+    told: Told, *, scope: Scope, store: Store
+) -> tuple[People, list[Reference]]:
+    """A checkout's reference that is the key of a customer whom the merchant made is an edge; the
+    others are returned as still unknown."""
+    if not told.references:
+        return told.people, []
+    by_key = {keys.identity(scope, f"key:{r.key}"): r for r in told.references}
+    items = store.get(list(by_key))
+    people, unknown = told.people, []
+    for key, reference in by_key.items():
+        item = items.get(key)
+        if item is None or not item.body.get("merchant"):
+            unknown.append(reference)
+            continue
+        tie = edge(reference.identity, f"key:{reference.key}", Bond.REFERENCE, reference.at)
+        people = replace(people, edges={**people.edges, tie.id: tie})
+    return people, unknown

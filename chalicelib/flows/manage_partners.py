@@ -1,0 +1,140 @@
+"""Making and changing partners."""
+
+import re
+import secrets
+from dataclasses import dataclass, replace
+
+from chalicelib.core.facts import Ms
+from chalicelib.core.people import normal_email
+from chalicelib.core.program import Dated, Partner, Rule, partner_key, with_value
+from chalicelib.core.refusals import Conflict, Invalid, NotFound, Unavailable
+from chalicelib.flows.read_partner import find_partner_item
+from chalicelib.storage import keys, records
+from chalicelib.storage.store import Put, Remove, Stale, Store
+
+TRIES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartnerChange:
+    """What a call says of a partner; None leaves what stands. ``reward`` and ``status`` come with
+    the moment from which they hold (None: for a new partner from ever, else from now)."""
+
+    email: str | None = None
+    key: str | None = None
+    name: str | None = None
+    surname: str | None = None
+    tags: tuple[str, ...] | None = None
+    status: str | None = None
+    status_starts: Ms | None = None
+    reward: Rule | None = None
+    reward_starts: Ms | None = None
+    no_reward: bool = False
+
+
+def create_partner(told: PartnerChange, *, program_id: str, store: Store, now: Ms) -> Partner:
+    """A new partner; its key is made up from name or e-mail if absent. Raises ``Conflict`` when
+    key or e-mail is taken."""
+    if not told.email:
+        raise Invalid({"email": ["This is required."]})
+    email = normal_email(told.email)
+    for _ in range(TRIES):
+        key = partner_key(told.key) if told.key else _made_up_key(told)
+        partner = Partner(
+            id="ptn_" + secrets.token_hex(10),
+            key=key,
+            emails=(email,),
+            created_at=now,
+            name=told.name or "",
+            surname=told.surname or "",
+            tags=told.tags or (),
+            statuses=_first(told.status, told.status_starts),
+            rewards=_first(told.reward, told.reward_starts),
+        )
+        try:
+            store.commit(
+                [
+                    Put(records.partner_item(program_id, partner)),
+                    Put(records.alias_item(keys.partner_id(program_id, partner.id), key)),
+                    Put(records.alias_item(keys.partner_email(program_id, email), key)),
+                ]
+            )
+        except Stale:
+            _say_what_is_taken(program_id, key if told.key else "", email, store=store)
+            continue
+        return partner
+    raise Unavailable
+
+
+def _first(value: object, starts: Ms | None) -> tuple[Dated, ...]:
+    return (Dated(starts=starts or 0, value=value),) if value is not None else ()
+
+
+def _made_up_key(told: PartnerChange) -> str:
+    source = told.name or (told.email or "").split("@")[0]
+    word = re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-")[:24] or "partner"
+    return f"{word}-{secrets.token_hex(3)}"
+
+
+def _say_what_is_taken(program_id: str, key: str, email: str, *, store: Store) -> None:
+    taken = store.get([keys.partner(program_id, key or "-"), keys.partner_email(program_id, email)])
+    if keys.partner_email(program_id, email) in taken:
+        raise Conflict("Another partner has this e-mail.")
+    if key and keys.partner(program_id, key) in taken:
+        raise Conflict("Another partner has this key.")
+
+
+def change_partner(
+    name: str, told: PartnerChange, *, program_id: str, store: Store, now: Ms
+) -> Partner:
+    """Change a partner found by id or key. Raises ``NotFound``, ``Conflict``, ``Invalid``."""
+    for _ in range(TRIES):
+        item = find_partner_item(program_id, {"any": name}, store=store)
+        if item is None:
+            raise NotFound("There is no such partner.")
+        before = records.read_partner(item)
+        after = _changed(before, told, now=now)
+        if after == before:
+            return after
+        writes: list[Put | Remove] = [
+            Put(records.partner_item(program_id, after, version=item.version))
+        ]
+        if after.email != before.email:
+            taken = keys.partner_email(program_id, after.email)
+            held = store.get([taken]).get(taken)
+            if held is None:
+                writes.append(Put(records.alias_item(taken, after.key)))
+            elif held.body["of"] != after.key:
+                raise Conflict("Another partner has this e-mail.")
+        try:
+            store.commit(writes)
+        except Stale:
+            continue
+        return after
+    raise Unavailable
+
+
+def _changed(partner: Partner, told: PartnerChange, *, now: Ms) -> Partner:
+    if told.key is not None and told.key.lower() != partner.key.lower():
+        raise Invalid({"key": ["A partner's key stands in links and cannot change."]})
+    emails = partner.emails
+    if told.email is not None and normal_email(told.email) != partner.email:
+        email = normal_email(told.email)
+        emails = (*(e for e in emails if e != email), email)
+    statuses, rewards = partner.statuses, partner.rewards
+    if told.status is not None and partner.status(now) != told.status:
+        starts = told.status_starts if told.status_starts is not None else now - now % 1000
+        statuses = with_value(statuses or (Dated(starts=0, value="active"),), told.status, starts)
+    if told.reward is not None or told.no_reward:
+        starts = told.reward_starts if told.reward_starts is not None else now - now % 1000
+        if not rewards or rewards[-1] != Dated(starts=starts, value=told.reward):
+            rewards = with_value(rewards, told.reward, starts)
+    return replace(
+        partner,
+        emails=emails,
+        name=partner.name if told.name is None else told.name,
+        surname=partner.surname if told.surname is None else told.surname,
+        tags=partner.tags if told.tags is None else told.tags,
+        statuses=statuses,
+        rewards=rewards,
+    )

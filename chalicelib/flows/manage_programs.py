@@ -1,0 +1,152 @@
+"""Making and changing programs, their API keys and their connections."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chalicelib.core.facts import Ms
+from chalicelib.core.program import DEFAULTS, Dated, Mode, Program, Rule, Website
+from chalicelib.core.refusals import NotFound, Unauthorised, Unavailable
+from chalicelib.flows.read_connection import secret_place
+from chalicelib.storage import keys, records
+from chalicelib.storage.keys import Scope
+from chalicelib.storage.records import ApiKey, Connection
+from chalicelib.storage.sealing import Sealer
+from chalicelib.storage.store import Put, Stale, Store
+
+TRIES = 5
+KEY_PREFIX = "rfl"  # so that secret scanners know ours: rfl_live_…, rfl_test_…
+
+
+def create_program(
+    name: str,
+    *,
+    currency: str,
+    mode: Mode,
+    website: Website,
+    settings: Mapping[str, Any] | None = None,
+    store: Store,
+    now: Ms,
+) -> Program:
+    """A new program. Settings given here hold from ever."""
+    known = {n: (Dated(starts=0, value=v),) for n, v in {**DEFAULTS, **(settings or {})}.items()}
+    program = Program(
+        id="prg_" + secrets.token_hex(8),
+        name=name,
+        currency=currency,
+        mode=mode,
+        created_at=now,
+        website=website,
+        settings=known,
+    )
+    store.commit([Put(records.program_item(program))])
+    return program
+
+
+def read_program(program_id: str, *, store: Store) -> Program:
+    """A program as stored; raises ``NotFound``."""
+    item = store.get([keys.program(program_id)]).get(keys.program(program_id))
+    if item is None:
+        raise NotFound("There is no such program.")
+    return records.read_program(item)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramChange:
+    """What a call changes: ``settings`` by name to (value, start; None: from now on)."""
+
+    name: str | None = None
+    website: Mapping[str, Any] | None = None
+    settings: Mapping[str, tuple[Any, Ms | None]] | None = None
+
+
+def change_program(program_id: str, told: ProgramChange, *, store: Store, now: Ms) -> Program:
+    """Change a program; a setting without a start holds from now on."""
+    this_second = now - now % 1000
+    for _ in range(TRIES):
+        item = store.get([keys.program(program_id)]).get(keys.program(program_id))
+        if item is None:
+            raise NotFound("There is no such program.")
+        before = records.read_program(item)
+        values: dict[str, tuple[str | int | Rule, Ms]] = {}
+        for name, (value, starts) in (told.settings or {}).items():
+            begins = this_second if starts is None else starts
+            if starts is None and getattr(before.terms(now), name) == value:
+                continue
+            values[name] = (value, begins)
+        after = before.change(values)
+        after = replace(
+            after,
+            name=told.name or before.name,
+            website=replace(before.website, **(told.website or {})),
+        )
+        if after == before:
+            return after
+        try:
+            store.commit([Put(records.program_item(after, version=item.version))])
+        except Stale:
+            continue
+        return after
+    raise Unavailable
+
+
+def create_api_key(program: Program, *, mode: Mode, name: str, store: Store, now: Ms) -> str:
+    """A new API key, shown this once: only its hash is kept."""
+    key = f"{KEY_PREFIX}_{mode}_{secrets.token_urlsafe(32)}"
+    about = ApiKey(program=program.id, mode=mode, name=name, created_at=now)
+    store.commit([Put(records.api_key_item(_digest(key), about))])
+    return key
+
+
+def authenticate(key: str, *, store: Store) -> Scope:
+    """Whose key it is. Keys are 256 random bits and are found by their hash, so that the time of
+    the look-up tells nothing about a key. Raises ``Unauthorised``."""
+    if not key.startswith(f"{KEY_PREFIX}_") or len(key) > 200 or not key.isascii():
+        raise Unauthorised("Send a program's API key: Authorization: Bearer rfl_…")
+    place = keys.api_key(_digest(key))
+    item = store.get([place]).get(place)
+    if item is None:
+        raise Unauthorised("This API key is not known.")
+    known = records.read_api_key(item)
+    return Scope(known.program, "live" if known.mode == "live" else "test")
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def create_connection(
+    program: Program,
+    *,
+    api_key: str,
+    webhook_secret: str,
+    livemode: bool,
+    account: str = "",
+    id: str = "",
+    store: Store,
+    sealer: Sealer,
+    now: Ms,
+) -> Connection:
+    """A connection from a Stripe API key and a webhook secret; both are sealed before they are
+    stored. ``id`` may be made beforehand (``new_connection_id``), since Stripe wants the address
+    of the webhook before it gives the secret."""
+    id = id or new_connection_id()
+    connection = Connection(
+        id=id,
+        program=program.id,
+        livemode=livemode,
+        account=account,
+        created_at=now,
+        sealed_api_key=sealer.seal(api_key, place=secret_place(id, "api_key")) if api_key else "",
+        sealed_webhook_secrets=(
+            sealer.seal(webhook_secret, place=secret_place(id, "webhook_secret")),
+        ),
+    )
+    store.commit([Put(records.connection_item(connection))])
+    return connection
+
+
+def new_connection_id() -> str:
+    return "con_" + secrets.token_hex(8)

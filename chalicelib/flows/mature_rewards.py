@@ -1,0 +1,67 @@
+"""The scheduled job that turns pending rewards payable once their hold has passed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.core.facts import Ms
+from chalicelib.core.refusals import Refusal
+from chalicelib.core.sale import Sale
+from chalicelib.core.told import Told
+from chalicelib.flows.book_facts import book_facts
+from chalicelib.storage import keys
+from chalicelib.storage.keys import Scope
+from chalicelib.storage.store import Store
+
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matured:
+    """How many sales were released, how many were looked at and stayed, and how many failed;
+    ``finished`` is False when time was up first."""
+
+    released: int
+    stayed: int
+    failed: int
+    finished: bool
+
+
+def mature_rewards(*, store: Store, now: Ms, until: Callable[[], bool] = lambda: False) -> Matured:
+    """Release every sale that is due by now, one transaction each. A sale that fails is counted
+    and left for the next run; it does not stop the others."""
+    released = stayed = failed = 0
+    after = ""
+    while True:
+        page = store.find(
+            "records",
+            "due",
+            keys.DUE_RELEASE,
+            after=after,
+            until=keys.due(now, "\U0010ffff"),
+            limit=PAGE,
+        )
+        for found in page.items:
+            assert found.due is not None
+            after = found.due[1]
+            if until():
+                return Matured(released=released, stayed=stayed, failed=failed, finished=False)
+            scope, id = _place(found.due[1])
+            told = Told(sale=Sale(ids=frozenset({id})))
+            try:
+                booked = book_facts(told, scope=scope, store=store, now=now, release=True)
+            except Refusal:
+                failed += 1
+                continue
+            if booked.changed and booked.settled and booked.settled.released:
+                released += 1
+            else:
+                stayed += 1
+        if not page.more:
+            return Matured(released=released, stayed=stayed, failed=failed, finished=True)
+
+
+def _place(due: str) -> tuple[Scope, str]:
+    """Scope and sale of a due key: ``<time>#<program>/<mode>#<sale>``."""
+    _, scope, id = due.split("#", 2)
+    program, mode = scope.rsplit("/", 1)
+    return Scope(program, "live" if mode == "live" else "test"), id

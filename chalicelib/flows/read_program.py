@@ -1,0 +1,63 @@
+"""Programs and partners for the website's doors: kept for a minute while a process lives.
+
+Money never reads from here: what a reward depends on is read fresh, in the booking.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.core.facts import Ms
+from chalicelib.core.program import Partner, Program
+from chalicelib.storage import keys, records
+from chalicelib.storage.store import Store
+
+KEEP_MS = 60_000
+KEEP_UNKNOWN_MS = 2_000
+MOST = 5_000
+
+
+@dataclass(slots=True)
+class _Kept:
+    value: Program | Partner | None
+    until: Ms
+
+
+class Programs:
+    """Reads through a cache; a miss of program and partner together costs one batch read."""
+
+    def __init__(self, store: Store, clock: Callable[[], Ms]) -> None:
+        self._store, self._clock = store, clock
+        self._kept: dict[str, _Kept] = {}
+
+    def get(self, program_id: str, partner_key: str = "") -> tuple[Program | None, Partner | None]:
+        """The program, and the partner by its key in whatever case; None for what is unknown."""
+        program_name, partner_name = program_id, f"{program_id}#{partner_key.lower()}"
+        wanted = {program_name: keys.program(program_id)}
+        if partner_key:
+            wanted[partner_name] = keys.partner(program_id, partner_key)
+        now = self._clock()
+        missing = {name: key for name, key in wanted.items() if not self._fresh(name, now)}
+        if missing:
+            items = self._store.get(list(missing.values()))
+            if len(self._kept) > MOST:
+                self._kept.clear()
+            for name, key in missing.items():
+                item = items.get(key)
+                value: Program | Partner | None = None
+                if item is not None:
+                    read = records.read_program if name == program_name else records.read_partner
+                    value = read(item)
+                self._kept[name] = _Kept(value, now + (KEEP_MS if item else KEEP_UNKNOWN_MS))
+        program = self._kept[program_name].value
+        partner = self._kept[partner_name].value if partner_key else None
+        assert program is None or isinstance(program, Program)
+        assert partner is None or isinstance(partner, Partner)
+        return program, partner
+
+    def _fresh(self, name: str, now: Ms) -> bool:
+        kept = self._kept.get(name)
+        return kept is not None and kept.until - KEEP_MS <= now < kept.until
+
+    def forget(self) -> None:
+        """Drop everything: this process has just changed something."""
+        self._kept.clear()

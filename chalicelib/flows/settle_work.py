@@ -1,0 +1,117 @@
+"""Doing what a change still owes: settling a customer's sales again, one transaction each."""
+
+import time
+from collections.abc import Callable
+
+from chalicelib.core.facts import Bond, Ms, edge
+from chalicelib.core.people import Household, People
+from chalicelib.core.sale import Sale
+from chalicelib.core.told import Told
+from chalicelib.flows.book_facts import Booked, Guard, Stamp, book_facts, no_guard, no_stamp
+from chalicelib.storage import keys, records
+from chalicelib.storage.keys import Scope
+from chalicelib.storage.store import Item, Remove, Stale, Store
+
+PAGE = 100
+ROUNDS = 5  # times that new work may come in while the old is done
+REFERENCES = 100  # checkouts that named a customer's key before the merchant made him
+
+
+def book_and_settle(
+    told: Told,
+    *,
+    scope: Scope,
+    store: Store,
+    now: Ms,
+    stamp: Stamp = no_stamp,
+    guard: Guard = no_guard,
+    until: Callable[[], bool] = lambda: False,
+) -> Booked:
+    """Book, then do the work that the booking owes, as far as ``until`` (time is up) allows. What
+    is left stands as a work item for the sweeper."""
+    booked = book_facts(told, scope=scope, store=store, now=now, stamp=stamp, guard=guard)
+    if booked.owes:
+        settle_work(booked.household, scope=scope, store=store, now=now, until=until)
+    return booked
+
+
+def settle_work(
+    household_id: str,
+    *,
+    scope: Scope,
+    store: Store,
+    now: Ms,
+    until: Callable[[], bool] = lambda: False,
+    pause: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Settle every sale of a household again and remove its work item; True if none is left.
+
+    Done anew when more work came in meanwhile. A crash leaves the item, and a repeat of what was
+    done posts nothing.
+    """
+    for _ in range(ROUNDS):
+        items = store.get([keys.work(scope, household_id), keys.household(scope, household_id)])
+        work = items.get(keys.work(scope, household_id))
+        if work is None:
+            return True
+        household = _household(items.get(keys.household(scope, household_id)))
+        if not _settle_all(household, scope=scope, store=store, now=now, until=until):
+            return False
+        try:
+            store.commit([Remove(work.key, work.version)])
+        except Stale:
+            pause(0.01)
+    return False
+
+
+def _household(item: Item | None) -> Household | None:
+    return records.read_household(item) if item else None
+
+
+def _settle_all(
+    household: Household | None,
+    *,
+    scope: Scope,
+    store: Store,
+    now: Ms,
+    until: Callable[[], bool],
+) -> bool:
+    """All sales in the order of payment; False if time was up before the end."""
+    if household is None:
+        return True
+    if not _claim_references(household, scope=scope, store=store, now=now):
+        return False
+    for part in household.parts:
+        after, more = "sale#", True
+        while more:
+            page = store.query(
+                "records", keys.household_partition(scope, part), after=after, limit=PAGE
+            )
+            more = page.more
+            for item in page.items:
+                after = item.key.sk
+                if until():
+                    return False
+                pointer = records.read_pointer(item)
+                told = Told(sale=Sale(ids=frozenset({pointer.sale})))
+                book_facts(told, scope=scope, store=store, now=now)
+    return True
+
+
+def _claim_references(household: Household, *, scope: Scope, store: Store, now: Ms) -> bool:
+    """Checkouts that named a key before the merchant made the customer are joined to him now."""
+    made = {
+        s.identity[4:]
+        for s in household.people.sightings.values()
+        if s.by == "merchant" and s.identity.startswith("key:")
+    }
+    for key in sorted(made):
+        partition = keys.reference(scope, key, "").pk
+        page = store.query("records", partition, limit=REFERENCES)
+        for item in page.items:
+            reference = records.read_reference(item)
+            tie = edge(reference.identity, f"key:{key}", Bond.REFERENCE, reference.at)
+            told = Told(people=People(edges={tie.id: tie}))
+            book_facts(told, scope=scope, store=store, now=now)
+            store.commit([Remove(item.key, item.version)])
+    return True

@@ -1,0 +1,141 @@
+"""A sign-up from the website: an unverified claim, unless the merchant's server signed it."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+from chalicelib.core.attribution_token import parse_token
+from chalicelib.core.facts import (
+    Bond,
+    Conversion,
+    Edge,
+    Identity,
+    Ms,
+    Profile,
+    Sighting,
+    Touch,
+    Way,
+    edge,
+)
+from chalicelib.core.people import People, normal_email
+from chalicelib.core.refusals import Conflict, Invalid, NotFound
+from chalicelib.core.told import Told
+from chalicelib.core.validation import FieldErrors, email_address, short_text, tag_list
+from chalicelib.flows.read_program import Programs
+from chalicelib.flows.settle_work import book_and_settle
+from chalicelib.storage.keys import Scope
+from chalicelib.storage.store import Store
+
+MAX_BODY_BYTES = 8_192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignUp:
+    """What the website sent, checked: ``key`` is the merchant's own for the customer."""
+
+    program: str
+    key: str
+    email: str = ""
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    token: str = ""
+    signature: str = ""
+
+
+def read_sign_up(body: object) -> SignUp:
+    """A sign-up from parsed JSON; raises ``Invalid`` naming every field that is wrong."""
+    if not isinstance(body, dict):
+        raise Invalid({"body": ["Send a JSON object."]})
+    errors = FieldErrors()
+    told = SignUp(
+        program=short_text(body, "p", errors, most=64, needed=True),
+        key=short_text(body, "key", errors, most=64, needed=True),
+        email=email_address(body, "email", errors),
+        name=short_text(body, "name", errors, most=100),
+        tags=tag_list(body, "tags", errors),
+        token=short_text(body, "t", errors, most=100),
+        signature=short_text(body, "signature", errors, most=64),
+    )
+    errors.check()
+    return told
+
+
+def sign_up(
+    told: SignUp,
+    *,
+    store: Store,
+    programs: Programs,
+    signing_key: str = "",
+    now: Ms,
+) -> None:
+    """Book a sign-up. The same answer whether the person was known or not. Raises ``NotFound``
+    for an unknown program."""
+    program, _ = programs.get(told.program)
+    if program is None:
+        raise NotFound("There is no such program.")
+    verified = signed_by_merchant(told, signing_key)
+    scope = Scope(program.id, program.mode)
+    try:
+        book_and_settle(
+            Told(people=_people(told, verified=verified, now=now)),
+            scope=scope,
+            store=store,
+            now=now,
+        )
+    except Conflict:
+        return  # a flood of claims about one person: what stands, stands
+
+
+def signed_by_merchant(told: SignUp, signing_key: str) -> bool:
+    """Whether the merchant's server vouches for key and e-mail: hex HMAC-SHA256 of
+    ``<key>\\n<e-mail>``."""
+    if not signing_key or not told.signature:
+        return False
+    message = f"{told.key}\n{told.email}".encode()
+    expected = hmac.new(signing_key.encode(), message, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected.encode(), told.signature.encode())
+
+
+def _people(told: SignUp, *, verified: bool, now: Ms) -> People:
+    by = "merchant" if verified else "claim"
+    key: Identity = f"key:{told.key}"
+    sightings = {s.id: s for s in [Sighting(identity=key, by=by, at=now)]}
+    edges: dict[str, Edge] = {}
+    if told.email:
+        email = f"email:{normal_email(told.email)}"
+        seen = Sighting(identity=email, by=by, at=now)
+        sightings[seen.id] = seen
+        bond = Bond.MERCHANT_EMAIL if verified else Bond.CLAIM
+        tie = edge(key, email, bond, now)
+        edges[tie.id] = tie
+    touches: dict[str, Touch] = {}
+    parsed = parse_token(told.token)
+    if parsed is not None:
+        token, partner = parsed
+        touch = Touch(
+            id=f"signup:{told.key}:{token}" + (":signed" if verified else ""),
+            way=Way.SIGNUP,
+            at=now,
+            partner=partner,
+            token=token,
+            identity=key,
+            verified=verified,
+        )
+        touches[touch.id] = touch
+    conversion = Conversion(id=f"signup:{told.key}:{by}", identity=key, at=now, verified=verified)
+    profile = Profile(
+        identity=key,
+        at=now,
+        created_at=now,
+        verified=verified,
+        email=normal_email(told.email),
+        name=told.name,
+        tags=told.tags,
+    )
+    return People(
+        edges=edges,
+        sightings=sightings,
+        touches=touches,
+        conversions={conversion.id: conversion},
+        profiles={key: profile},
+    )

@@ -1,0 +1,127 @@
+"""The sweeper: what a crash or a full day left undone is done now."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.core.facts import Ms
+from chalicelib.core.refusals import Refusal
+from chalicelib.flows.read_connection import Connections
+from chalicelib.flows.receive_webhook import Received, handle_event, stored_body
+from chalicelib.flows.settle_work import settle_work
+from chalicelib.storage import keys, records
+from chalicelib.storage.keys import Scope
+from chalicelib.storage.records import InboxHead
+from chalicelib.storage.store import Item, Key, Store, TableName
+
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """Work items done, inbox items handled, and what failed again; ``finished`` is False when
+    time was up first."""
+
+    settled: int
+    handled: int
+    failed: int
+    finished: bool
+
+
+def sweep(
+    *,
+    store: Store,
+    connections: Connections,
+    now: Ms,
+    until: Callable[[], bool] = lambda: False,
+) -> Swept:
+    """Do the work items and handle the inbox items that are overdue."""
+    settled, failed, all_work = _each(
+        "records", keys.DUE_WORK, lambda item: _work(item, store, now, until), store, now, until
+    )
+    handled, missed, all_inbox = _each(
+        "inbox",
+        keys.DUE_INBOX,
+        lambda item: _event(item, store, connections, now, until),
+        store,
+        now,
+        until,
+    )
+    return Swept(
+        settled=settled,
+        handled=handled,
+        failed=failed + missed,
+        finished=all_work and all_inbox,
+    )
+
+
+def _each(
+    table: TableName,
+    kind: str,
+    do: Callable[[Item], bool],
+    store: Store,
+    now: Ms,
+    until: Callable[[], bool],
+) -> tuple[int, int, bool]:
+    """Done, failed, and whether the end was reached. One that fails does not stop the others."""
+    done = failed = 0
+    after, more = "", True
+    while more:
+        page = store.find(
+            table, "due", kind, after=after, until=keys.due(now, "\U0010ffff"), limit=PAGE
+        )
+        more = page.more
+        for found in page.items:
+            assert found.due is not None
+            after = found.due[1]
+            if until():
+                return done, failed, False
+            item = store.get([found.key]).get(found.key)
+            if item is None:
+                continue
+            try:
+                done += do(item)
+            except Refusal:
+                failed += 1
+    return done, failed, True
+
+
+def _work(item: Item, store: Store, now: Ms, until: Callable[[], bool]) -> bool:
+    scope = Scope(item.body["program"], item.body["mode"])
+    return settle_work(item.body["household"], scope=scope, store=store, now=now, until=until)
+
+
+def _event(
+    item: Item, store: Store, connections: Connections, now: Ms, until: Callable[[], bool]
+) -> bool:
+    head = records.read_inbox(item)
+    if head.state != "received":
+        return False
+    return _handle(item, head, store, connections, now, until).state == "handled"
+
+
+def _handle(
+    item: Item,
+    head: InboxHead,
+    store: Store,
+    connections: Connections,
+    now: Ms,
+    until: Callable[[], bool],
+) -> Received:
+    connection = connections.get(head.connection)
+    if connection is None:
+        return Received(state="failed", because="the connection is gone")
+    raw_body = stored_body(head, store=store)
+    return handle_event(item, raw_body, connection=connection, store=store, now=now, until=until)
+
+
+def replay_event(
+    connection_id: str, event_id: str, *, store: Store, connections: Connections, now: Ms
+) -> Received:
+    """Handle one event of the inbox again, whatever its state: how a later version takes in what
+    an earlier one stamped ``failed``."""
+    key: Key = keys.inbox(connection_id, event_id)
+    item = store.get([key]).get(key)
+    if item is None:
+        return Received(state="failed", because="there is no such event in the inbox")
+    head = records.read_inbox(item)
+    return _handle(item, head, store, connections, now, lambda: False)

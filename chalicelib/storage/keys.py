@@ -1,0 +1,134 @@
+"""What stands where: every key of every table, in one place (``docs/decisions/0002-tables.md``).
+
+A ``Scope`` is one program's live or test side: no key of one is ever made from the other's.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from chalicelib.core.facts import Identity, Ms, SaleId
+from chalicelib.core.program import Mode
+from chalicelib.storage.store import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    program: str
+    mode: Mode
+
+    def __str__(self) -> str:
+        return f"{self.program}/{self.mode}"
+
+
+def program(program_id: str) -> Key:
+    return Key("records", f"program#{program_id}", "program")
+
+
+def partner(program_id: str, key: str) -> Key:
+    return Key("records", f"{program_id}#partner#{key.lower()}", "partner")
+
+
+def partner_id(program_id: str, id: str) -> Key:
+    return Key("records", f"{program_id}#partner-id#{id}", "alias")
+
+
+def partner_email(program_id: str, email: str) -> Key:
+    return Key("records", f"{program_id}#partner-email#{_bounded(email)}", "alias")
+
+
+def balance(scope: Scope, partner_key: str, currency: str) -> Key:
+    return Key("records", f"{scope}#balance#{partner_key.lower()}", currency)
+
+
+def ledger(scope: Scope, partner_key: str) -> str:
+    return f"{scope}#ledger#{partner_key.lower()}"
+
+
+def entry(scope: Scope, partner_key: str, at: Ms, id: str) -> Key:
+    return Key("records", ledger(scope, partner_key), f"{at:013d}#{id}")
+
+
+def sale(scope: Scope, id: SaleId) -> Key:
+    """A sale under its canonical id; under any other of its ids an alias."""
+    return Key("records", f"{scope}#sale#{_bounded(id)}", "sale")
+
+
+def identity(scope: Scope, identity: Identity) -> Key:
+    return Key("records", f"{scope}#identity#{_bounded(identity)}", "identity")
+
+
+def reference(scope: Scope, key: str, household: str) -> Key:
+    """A checkout named ``key`` as its reference before the merchant made such a customer."""
+    return Key("records", f"{scope}#reference#{_bounded(key)}", household)
+
+
+def household_partition(scope: Scope, id: str) -> str:
+    return f"{scope}#household#{id}"
+
+
+def household(scope: Scope, id: str) -> Key:
+    return Key("records", household_partition(scope, id), "!household")
+
+
+def work(scope: Scope, household_id: str) -> Key:
+    return Key("records", household_partition(scope, household_id), "!work")
+
+
+def pointer(scope: Scope, part: str, place: str) -> Key:
+    return Key("records", household_partition(scope, part), place)
+
+
+def payout(scope: Scope, key: str) -> Key:
+    return Key("records", f"{scope}#payout#{_bounded(key)}", "payout")
+
+
+def connection(id: str) -> Key:
+    return Key("records", f"connection#{id}", "connection")
+
+
+def click(program_id: str, token: str) -> Key:
+    return Key("clicks", f"{program_id}#{token}", "click")
+
+
+def awaited_click(program_id: str, token: str, mode: Mode) -> Key:
+    """Somebody used a token whose click was not seen yet."""
+    return Key("clicks", f"{program_id}#{token}", f"awaited#{mode}")
+
+
+def click_count(program_id: str, partner_key: str, day: str) -> Key:
+    """Clicks of one UTC day (``2026-11-22``), or of ``total``."""
+    return Key("records", f"{program_id}#clicks#{partner_key.lower()}", day)
+
+
+def stream_place(shard: str) -> Key:
+    """How far the counting of a stream's shard has come."""
+    return Key("records", f"stream#{shard}", "place")
+
+
+def inbox(connection_id: str, event_id: str) -> Key:
+    return Key("inbox", f"{connection_id}#{_bounded(event_id)}", "head")
+
+
+def inbox_body(connection_id: str, event_id: str) -> Key:
+    return Key("inbox", f"{connection_id}#{_bounded(event_id)}", "body")
+
+
+def api_key(digest: str) -> Key:
+    return Key("sessions", f"api-key#{digest}", "api-key")
+
+
+DUE_RELEASE = "release"
+DUE_WORK = "work"
+DUE_INBOX = "inbox"
+
+
+def due(at: Ms, key: str) -> str:
+    """The sort key of what falls due at a time."""
+    return f"{at:013d}#{key}"
+
+
+def _bounded(text: str) -> str:
+    """The text as part of a key; a long one (DynamoDB takes 2,048 bytes) by its hash."""
+    if len(text.encode(errors="surrogatepass")) <= 512:
+        return text
+    return "sha256:" + hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

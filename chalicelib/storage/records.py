@@ -1,0 +1,319 @@
+"""Core's values as stored items, and back. One function each way, per thing stored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chalicelib.core.facts import Identity, Ms, SaleId, Sighting
+from chalicelib.core.ledger import Entry
+from chalicelib.core.people import Household, People, SalePointer
+from chalicelib.core.program import Partner, Program
+from chalicelib.core.sale import Summary
+from chalicelib.core.settlement import SettledSale
+from chalicelib.core.told import Reference
+from chalicelib.storage import keys
+from chalicelib.storage.codec import dump, load
+from chalicelib.storage.keys import Scope
+from chalicelib.storage.store import Add, Item, Key, Put
+
+DAY_S = 86_400
+CLICK_TTL_S = 396 * DAY_S  # 13 months
+INBOX_TTL_S = 400 * DAY_S
+
+
+def program_item(program: Program, version: int = 0) -> Item:
+    return Item(
+        key=keys.program(program.id),
+        body=dump(program),
+        version=version,
+        listing=("programs", f"{program.created_at:013d}#{program.id}"),
+    )
+
+
+def read_program(item: Item) -> Program:
+    return load(Program, item.body)
+
+
+def partner_item(program_id: str, partner: Partner, version: int = 0) -> Item:
+    return Item(
+        key=keys.partner(program_id, partner.key),
+        body=dump(partner),
+        version=version,
+        listing=(f"{program_id}#partners", f"{partner.created_at:013d}#{partner.id}"),
+    )
+
+
+def read_partner(item: Item) -> Partner:
+    return load(Partner, item.body)
+
+
+def alias_item(key: Key, of: str) -> Item:
+    """A pointer from one name of a thing to another."""
+    return Item(key=key, body={"of": of})
+
+
+def sale_item(
+    scope: Scope, settled: SettledSale, summary: Summary, *, due_at: Ms | None, version: int
+) -> Item:
+    """A settled sale under its canonical id. Listed once it is paid; due when it may mature."""
+    id = settled.sale.canonical
+    place = f"{summary.paid_at:013d}#{id}"
+    key = keys.sale(scope, id)
+    partner = settled.credited or min(settled.partners(), default="")
+    return Item(
+        key=key,
+        body=dump(settled),
+        version=version,
+        listing=(f"{scope}#sales", place) if summary.paid else None,
+        due=(keys.DUE_RELEASE, keys.due(due_at, f"{scope}#{id}")) if due_at is not None else None,
+        partner=(f"{scope}#{partner}", place) if partner and summary.paid else None,
+    )
+
+
+def sale_alias_item(scope: Scope, id: SaleId, canonical: SaleId, version: int) -> Item:
+    return Item(key=keys.sale(scope, id), body={"of": canonical}, version=version)
+
+
+def read_sale(item: Item) -> SettledSale:
+    return load(SettledSale, item.body)
+
+
+def identity_item(
+    scope: Scope, identity: Identity, household: str, *, merchant: bool, version: int
+) -> Item:
+    """Whose an identity is; ``merchant`` marks a customer key that the merchant made."""
+    body: dict[str, Any] = {"household": household}
+    if merchant:
+        body["merchant"] = True
+    return Item(key=keys.identity(scope, identity), body=body, version=version)
+
+
+def reference_item(scope: Scope, reference: Reference, household: str) -> Item:
+    """A checkout that may be of a customer whom the merchant has not made yet."""
+    return Item(key=keys.reference(scope, reference.key, household), body=dump(reference))
+
+
+def read_reference(item: Item) -> Reference:
+    return load(Reference, item.body)
+
+
+def household_item(scope: Scope, household: Household, *, created_at: Ms, version: int) -> Item:
+    """A household; listed among the customers by when it was first seen."""
+    return Item(
+        key=keys.household(scope, household.id),
+        body={**dump(household), "created_at": created_at},
+        version=version,
+        listing=(f"{scope}#customers", f"{created_at:013d}#{household.id}"),
+    )
+
+
+def read_household(item: Item) -> Household:
+    body = {name: value for name, value in item.body.items() if name != "created_at"}
+    return load(Household, body)
+
+
+def pointer_item(scope: Scope, part: str, pointer: SalePointer) -> Item:
+    return Item(key=keys.pointer(scope, part, pointer.place), body=dump(pointer))
+
+
+def read_pointer(item: Item) -> SalePointer:
+    return load(SalePointer, item.body)
+
+
+def work_item(scope: Scope, household_id: str, *, due_at: Ms, version: int) -> Item:
+    """What a change of a household still owes: its sales are to be settled again."""
+    body = {"program": scope.program, "mode": scope.mode, "household": household_id}
+    return Item(
+        key=keys.work(scope, household_id),
+        body={**body, "since": due_at},
+        version=version,
+        due=(keys.DUE_WORK, keys.due(due_at, f"{scope}#{household_id}")),
+    )
+
+
+def entry_item(scope: Scope, entry: Entry) -> Item:
+    return Item(key=keys.entry(scope, entry.partner, entry.at, entry.id), body=dump(entry))
+
+
+def read_entry(item: Item) -> Entry:
+    return load(Entry, item.body)
+
+
+def add_to_balance(
+    scope: Scope, partner: str, currency: str, changes: Mapping[str, int], *, period: int
+) -> Add:
+    """A change of a partner's balance, for as long as no payout came in between."""
+    return Add(keys.balance(scope, partner, currency), changes, when={"period": period})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """A partner's minor units in one currency. ``period`` counts the payouts."""
+
+    pending: int = 0
+    payable: int = 0
+    paid: int = 0
+    period: int = 0
+
+
+def read_balance(item: Item | None) -> Balance:
+    return Balance(**item.numbers) if item else Balance()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """An authorised Stripe account of a program. Secrets are sealed (``secrets.py``)."""
+
+    id: str
+    program: str
+    livemode: bool
+    created_at: Ms
+    account: str = ""
+    sealed_api_key: str = ""
+    sealed_webhook_secrets: tuple[str, ...] = ()
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.program, "live" if self.livemode else "test")
+
+
+def connection_item(connection: Connection, version: int = 0) -> Item:
+    return Item(
+        key=keys.connection(connection.id),
+        body=dump(connection),
+        version=version,
+        listing=(f"{connection.program}#connections", connection.id),
+    )
+
+
+def read_connection(item: Item) -> Connection:
+    return load(Connection, item.body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """What a program API key opens: one program, one mode. Stored by the key's hash."""
+
+    program: str
+    mode: str
+    name: str = ""
+    created_at: Ms = 0
+
+
+def api_key_item(digest: str, api_key: ApiKey) -> Item:
+    return Item(key=keys.api_key(digest), body=dump(api_key))
+
+
+def read_api_key(item: Item) -> ApiKey:
+    return load(ApiKey, item.body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Click:
+    """One attributed visit. ``page`` has no query but for listed parameters."""
+
+    program: str
+    token: str
+    partner: str
+    at: Ms
+    page: str = ""
+    referrer: str = ""
+    subs: tuple[str, ...] = ()
+    counted: bool = False
+
+
+def click_item(click: Click, version: int = 0) -> Item:
+    return Item(
+        key=keys.click(click.program, click.token),
+        body=dump(click),
+        version=version,
+        expires_at=click.at // 1000 + CLICK_TTL_S,
+    )
+
+
+def read_click(item: Item) -> Click:
+    return load(Click, item.body)
+
+
+def awaited_item(scope: Scope, token: str, identity: Identity, *, now: Ms) -> Item:
+    return Item(
+        key=keys.awaited_click(scope.program, token, scope.mode),
+        body={"identity": identity},
+        expires_at=now // 1000 + 30 * DAY_S,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxHead:
+    """An outside event as received: ``state`` is ``received``, ``handled``, ``ignored`` or
+    ``failed``; the last two with their reason."""
+
+    connection: str
+    id: str
+    type: str
+    state: str
+    received_at: Ms
+    because: str = ""
+    handled_at: Ms = 0
+    attempts: int = 0
+
+
+def inbox_item(head: InboxHead, *, version: int, due_at: Ms | None = None) -> Item:
+    key = keys.inbox(head.connection, head.id)
+    return Item(
+        key=key,
+        body=dump(head),
+        version=version,
+        due=(keys.DUE_INBOX, keys.due(due_at, key.pk)) if due_at is not None else None,
+        expires_at=head.received_at // 1000 + INBOX_TTL_S,
+    )
+
+
+def with_version(item: Item, version: int) -> Item:
+    """The item as it stands once it was put."""
+    return replace(item, version=version)
+
+
+def read_inbox(item: Item) -> InboxHead:
+    return load(InboxHead, item.body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payout:
+    """Rewards paid together, by the merchant's own key."""
+
+    key: str
+    partner: str
+    currency: str
+    amount_minor: int
+    at: Ms
+
+
+def payout_item(scope: Scope, payout: Payout) -> Item:
+    return Item(
+        key=keys.payout(scope, payout.key),
+        body=dump(payout),
+        listing=(f"{scope}#payouts", f"{payout.at:013d}#{payout.key}"),
+    )
+
+
+def read_payout(item: Item) -> Payout:
+    return load(Payout, item.body)
+
+
+def stamped(item: Item, *, state: str, now: Ms, because: str = "") -> Put:
+    """The inbox head of a stored event as handled, ignored or failed: it is owed no more."""
+    head = replace(
+        read_inbox(item),
+        state=state,
+        handled_at=now,
+        because=because,
+        attempts=read_inbox(item).attempts + 1,
+    )
+    return Put(inbox_item(head, version=item.version))
+
+
+def people_about(identity: Identity) -> People:
+    """Facts that say nothing but name an identity: to read what is known of it."""
+    named = Sighting(identity=identity, by="named", at=0)
+    return People(sightings={named.id: named})

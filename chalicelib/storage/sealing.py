@@ -1,0 +1,106 @@
+"""Secrets at rest: sealed for one place, so that a ciphertext moved elsewhere does not open.
+
+Deployed, KMS encrypts and decrypts (a secret is far below its limit of 4 KB), with the place as
+encryption context: https://docs.aws.amazon.com/kms/latest/developerguide/encrypt_context.html.
+Locally a key file (mode 600) does, through ``cryptography``, which is not shipped.
+"""
+
+import base64
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+MAX_SECRET_BYTES = 3000
+
+
+class Sealer(Protocol):
+    """``place`` names program and field, e.g. ``connection/con_1/webhook_secret``."""
+
+    def seal(self, secret: str, *, place: str) -> str: ...
+
+    def open(self, sealed: str, *, place: str) -> str:
+        """The secret; raises ``ValueError`` if it was not sealed here, for this place."""
+        ...
+
+
+class KmsSealer:
+    """Seals with a KMS key. One call each; callers keep what they opened while they live."""
+
+    def __init__(self, key_id: str) -> None:
+        self.key_id = key_id
+
+    @cached_property
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        config = Config(connect_timeout=1, read_timeout=2, retries={"max_attempts": 2})
+        return boto3.client("kms", config=config)
+
+    def seal(self, secret: str, *, place: str) -> str:
+        _check(secret)
+        answer = self._client.encrypt(
+            KeyId=self.key_id, Plaintext=secret.encode(), EncryptionContext={"place": place}
+        )
+        return "kms:" + base64.b64encode(answer["CiphertextBlob"]).decode()
+
+    def open(self, sealed: str, *, place: str) -> str:
+        if not sealed.startswith("kms:"):
+            raise ValueError("this was not sealed with KMS")
+        blob = base64.b64decode(sealed[4:])
+        try:
+            answer = self._client.decrypt(
+                KeyId=self.key_id, CiphertextBlob=blob, EncryptionContext={"place": place}
+            )
+        except self._client.exceptions.InvalidCiphertextException as error:
+            raise ValueError("this was sealed for another place") from error
+        return str(answer["Plaintext"].decode())
+
+
+class FileSealer:
+    """Seals with AES-256-GCM under a key kept in a file that only its owner can read."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+
+    @cached_property
+    def _cipher(self) -> Any:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        return AESGCM(self._key())
+
+    def _key(self) -> bytes:
+        if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                return self.path.read_bytes()
+            with os.fdopen(handle, "wb") as file:
+                file.write(secrets.token_bytes(32))
+        return self.path.read_bytes()
+
+    def seal(self, secret: str, *, place: str) -> str:
+        _check(secret)
+        nonce = secrets.token_bytes(12)
+        sealed = nonce + self._cipher.encrypt(nonce, secret.encode(), place.encode())
+        return "file:" + base64.b64encode(sealed).decode()
+
+    def open(self, sealed: str, *, place: str) -> str:
+        from cryptography.exceptions import InvalidTag
+
+        if not sealed.startswith("file:"):
+            raise ValueError("this was not sealed with a key file")
+        blob = base64.b64decode(sealed[5:])
+        try:
+            secret: bytes = self._cipher.decrypt(blob[:12], blob[12:], place.encode())
+        except InvalidTag as error:
+            raise ValueError("this was sealed for another place, or with another key") from error
+        return secret.decode()
+
+
+def _check(secret: str) -> None:
+    if not 0 < len(secret.encode()) <= MAX_SECRET_BYTES:
+        raise ValueError(f"a secret has 1 to {MAX_SECRET_BYTES} bytes")

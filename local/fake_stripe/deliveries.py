@@ -1,0 +1,254 @@
+"""Sends events to webhook endpoints: signed, retried, and on demand held, repeated or shuffled.
+
+One sender thread (or `parallel` of them) takes what is due. Anything but a 2xx is tried again after
+the next of `backoff_seconds`, real seconds whatever the fake's clock says; when they are used up
+the delivery is `failed` and only `redeliver` sends it again. Stripe's own rule is the same with
+longer waits, up to three days: docs.stripe.com/webhooks#retries.
+"""
+
+import hashlib
+import hmac
+import http.client
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from .versions import render_event
+
+if TYPE_CHECKING:
+    from .fake import FakeStripe
+
+Delivery = dict[str, Any]
+Receiver = Callable[[bytes, dict[str, str]], int]
+DEFAULT_BACKOFF = (0.2, 0.5, 1, 2, 4, 8, 15, 30, 60, 60, 60)
+TIMEOUT_SECONDS = 30
+KEPT_DONE = 5_000
+DEFAULT_SETTINGS: dict[str, Any] = {
+    "mode": "normal",
+    "repeat": 1,
+    "order": "fifo",
+    "seed": 0,
+    "drop": [],
+    "parallel": 1,
+    "backoff_seconds": list(DEFAULT_BACKOFF),
+}
+
+
+def signature_header(secret: str, timestamp: int, body: bytes) -> str:
+    """`Stripe-Signature`: HMAC-SHA256 of `<t>.<body>`, docs.stripe.com/webhooks#verify-manually."""
+    signed = f"{timestamp}.".encode() + body
+    return f"t={timestamp},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
+
+
+class Deliveries:
+    """The queue. Its state is `items` and `settings`, both plain JSON."""
+
+    def __init__(self, fake: "FakeStripe") -> None:
+        self._fake = fake
+        self._changed = threading.Condition(fake.lock)
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self.items: list[Delivery] = []
+        self.settings = dict(DEFAULT_SETTINGS)
+        self.callables: dict[str, Receiver] = {}
+
+    # -- queueing, always with the fake's lock held ------------------------------------------
+
+    def queue(self, account: str, event_id: str, endpoint_id: str) -> None:
+        event = self._fake.worlds[account].table("event")[event_id]
+        dropped = event["type"] in self.settings["drop"]
+        for copy in range(max(1, int(self.settings["repeat"]))):
+            held = self.settings["mode"] == "hold"
+            self.items.append(
+                {
+                    "account": account,
+                    "event": event_id,
+                    "type": event["type"],
+                    "endpoint": endpoint_id,
+                    "copy": copy,
+                    "state": "dropped" if dropped else "held" if held else "pending",
+                    "attempts": 0,
+                    "last_status": None,
+                    "not_before": 0.0,
+                }
+            )
+        self._forget_old()
+        self._changed.notify_all()
+
+    def release(self) -> int:
+        """Sends what was held, in the chosen order. Returns how many."""
+        held = [d for d in self.items if d["state"] == "held"]
+        ordered = self._in_order(held)
+        self.items = [d for d in self.items if d["state"] != "held"] + ordered
+        for delivery in ordered:
+            delivery["state"] = "pending"
+        self._changed.notify_all()
+        return len(ordered)
+
+    def redeliver(self, event_id: str) -> int:
+        """Queues an event once more, at once, for each endpoint it went to or could go to."""
+        account = next(n for n, w in self._fake.worlds.items() if event_id in w.table("event"))
+        world = self._fake.worlds[account]
+        type_ = world.table("event")[event_id]["type"]
+        endpoints = [
+            e["id"]
+            for e in world.rows("webhook_endpoint")
+            if e["status"] == "enabled" and {"*", type_} & set(e["enabled_events"])
+        ]
+        for endpoint in endpoints:
+            self.queue(account, event_id, endpoint)
+        return len(endpoints)
+
+    def configure(self, wanted: dict[str, Any]) -> None:
+        """Changes some settings; leaving `hold` sends what was held. Raises `ValueError`."""
+        unknown = set(wanted) - set(DEFAULT_SETTINGS)
+        if unknown:
+            raise ValueError(f"unknown settings: {sorted(unknown)}")
+        if wanted.get("mode", "normal") not in ("normal", "hold"):
+            raise ValueError("mode is normal or hold")
+        if wanted.get("order", "fifo") not in ("fifo", "reverse", "random"):
+            raise ValueError("order is fifo, reverse or random")
+        self.settings.update(wanted)
+        if self.settings["mode"] == "normal":
+            self.release()
+
+    def waiting(self) -> int:
+        return sum(d["state"] in ("pending", "sending") for d in self.items)
+
+    def flush(self, timeout_seconds: float = 60) -> bool:
+        """Waits until nothing is pending (held ones do not count). False if time ran out."""
+        end = time.monotonic() + timeout_seconds
+        with self._changed:
+            while self.waiting():
+                left = end - time.monotonic()
+                if left <= 0 or self._stopping:
+                    return False
+                self._changed.wait(min(left, 0.5))
+        return True
+
+    # -- sending -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """What is under way is finished or put back; nothing new is sent."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(TIMEOUT_SECONDS)
+
+    def _run(self) -> None:
+        with ThreadPoolExecutor(max_workers=16) as pool:
+            while True:
+                with self._changed:
+                    batch = self._take()
+                    if self._stopping:
+                        break
+                    if not batch:
+                        self._changed.wait(self._pause())
+                        continue
+                if len(batch) == 1:
+                    self._send(batch[0])
+                else:
+                    list(pool.map(self._send, batch))
+
+    def _take(self) -> list[Delivery]:
+        now = time.monotonic()
+        due = [d for d in self.items if d["state"] == "pending" and d["not_before"] <= now]
+        batch = self._in_order(due)[: max(1, int(self.settings["parallel"]))]
+        if not self._stopping:
+            for delivery in batch:
+                delivery["state"] = "sending"
+        return batch
+
+    def _in_order(self, items: list[Delivery]) -> list[Delivery]:
+        if self.settings["order"] == "reverse":
+            return items[::-1]
+        if self.settings["order"] == "random":
+            shuffled = list(items)
+            random.Random(self.settings["seed"]).shuffle(shuffled)
+            return shuffled
+        return items
+
+    def _pause(self) -> float:
+        now = time.monotonic()
+        soon = [d["not_before"] - now for d in self.items if d["state"] == "pending"]
+        return max(0.005, min([*soon, 0.5]))
+
+    def _send(self, delivery: Delivery) -> None:
+        with self._fake.lock:
+            prepared = self._prepare(delivery)
+        status = self._post(*prepared) if prepared else 410
+        with self._changed:
+            delivery["attempts"] += 1
+            delivery["last_status"] = status
+            waits = self.settings["backoff_seconds"]
+            if 200 <= status < 300:
+                delivery["state"] = "delivered"
+                self._one_less_pending(delivery)
+            elif not prepared or delivery["attempts"] > len(waits):
+                delivery["state"] = "failed"
+            else:
+                delivery["state"] = "pending"
+                delivery["not_before"] = time.monotonic() + waits[delivery["attempts"] - 1]
+            self._fake.touched()
+            self._changed.notify_all()
+
+    def _one_less_pending(self, delivery: Delivery) -> None:
+        event = self._fake.worlds[delivery["account"]].table("event")[delivery["event"]]
+        event["pending_webhooks"] = max(0, event["pending_webhooks"] - 1)
+
+    def _prepare(self, delivery: Delivery) -> tuple[str, bytes, dict[str, str]] | None:
+        world = self._fake.worlds[delivery["account"]]
+        endpoint = world.table("webhook_endpoint").get(delivery["endpoint"])
+        if endpoint is None or endpoint.get("deleted"):
+            return None
+        event = world.table("event")[delivery["event"]]
+        body = render_event(event, endpoint["api_version"] or world.api_version)
+        header = signature_header(endpoint["_secret"], self._fake.now(), body)
+        headers = {"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": header}
+        return endpoint["url"], body, headers | {"User-Agent": "Stripe/1.0 (fake)"}
+
+    def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int:
+        if url.startswith("callable:"):
+            receiver = self.callables.get(url.removeprefix("callable:"))
+            return receiver(body, headers) if receiver else 404
+        parts = urlsplit(url)
+        maker = (
+            http.client.HTTPSConnection if parts.scheme == "https" else (http.client.HTTPConnection)
+        )
+        connection = maker(parts.netloc, timeout=TIMEOUT_SECONDS)
+        try:
+            target = parts.path + (f"?{parts.query}" if parts.query else "")
+            connection.request("POST", target or "/", body=body, headers=headers)
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return 0
+        finally:
+            connection.close()
+
+    # -- state -------------------------------------------------------------------------------
+
+    def dump(self) -> dict[str, Any]:
+        items = [d | {"not_before": 0.0} for d in self.items]
+        return {"items": items, "settings": self.settings}
+
+    def load(self, dumped: dict[str, Any]) -> None:
+        self.settings = DEFAULT_SETTINGS | dumped["settings"]
+        self.items = dumped["items"]
+        for delivery in self.items:
+            if delivery["state"] == "sending":
+                delivery["state"] = "pending"
+
+    def _forget_old(self) -> None:
+        done = [d for d in self.items if d["state"] in ("delivered", "failed", "dropped")]
+        if len(done) > KEPT_DONE:
+            gone = {id(d) for d in done[: len(done) - KEPT_DONE // 2]}
+            self.items = [d for d in self.items if id(d) not in gone]

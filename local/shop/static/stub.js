@@ -1,0 +1,1 @@
+window.refledger ||= (...call) => (refledger.q ||= []).push(call);

@@ -1,0 +1,1 @@
+"""A whole run in small: an app of a few routes, in place of Refledger, for the runner's tests."""
