@@ -3,8 +3,10 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-TABLES: Mapping[str, str] = {
+Table = Literal["clicks", "inbox", "records", "sessions"]
+TABLES: Mapping[Table, str] = {
     "clicks": "REFLEDGER_CLICKS_TABLE",
     "inbox": "REFLEDGER_INBOX_TABLE",
     "records": "REFLEDGER_RECORDS_TABLE",
@@ -18,7 +20,7 @@ class Settings:
     seals secrets. ``base_url`` is for schedules and mails alone: requests derive their own."""
 
     stage: str
-    tables: Mapping[str, str]
+    tables: Mapping[Table, str]
     base_url: str = ""
     key_file: str = ""
     kms_key: str = ""
@@ -28,7 +30,7 @@ class Settings:
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process."""
     stage = environ.get("REFLEDGER_STAGE", "dev")
-    tables = {
+    tables: dict[Table, str] = {
         name: environ.get(variable, f"refledger-{stage}-{name}")
         for name, variable in TABLES.items()
     }

@@ -32,7 +32,7 @@ def _end_with_the_runner() -> None:
 
 def main() -> None:
     module, arguments = sys.argv[2], sys.argv[3:]
-    pass
+    threading.Thread(target=_end_with_the_runner, daemon=True, name="leash").start()
     sys.argv = [module, *arguments]
     sys.path.insert(0, str(Path.cwd()))
     runpy.run_module(module, run_name="__main__", alter_sys=True)

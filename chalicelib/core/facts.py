@@ -199,9 +199,21 @@ class Touch:
         return min(self.click_at, self.at)
 
     def join(self, other: "Touch") -> "Touch":
-        first = min(self, other, key=lambda touch: (touch.at, touch.sale, touch.identity))
+        first = min(self, other, key=_touch_order)
         clicks = [touch.click_at for touch in (self, other) if touch.click_at is not None]
         return replace(first, click_at=min(clicks) if clicks else None)
+
+
+def _touch_order(touch: Touch) -> tuple[Ms, str, str, str, str, int, bool]:
+    return (
+        touch.at,
+        touch.sale,
+        touch.identity,
+        touch.partner,
+        touch.token,
+        touch.way,
+        touch.verified,
+    )
 
 
 class Bond(IntEnum):

@@ -112,6 +112,7 @@ class Website:
     payment_link_hosts: tuple[str, ...] = ()
     capture_forms: bool = False
     cross_domains: tuple[str, ...] = ()
+    require_consent: bool = False
     global_name: str = "refledger"
 
 
@@ -127,6 +128,7 @@ class Program:
     created_at: Ms
     website: Website
     kind: Literal["affiliate", "refer_a_friend"] = "affiliate"
+    sealed_signing_key: str = ""
     settings: Mapping[str, tuple[Dated, ...]] = field(default_factory=dict)
 
     def terms(self, at: Ms) -> Terms:

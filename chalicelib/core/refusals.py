@@ -6,7 +6,7 @@ Refusal
 |- NotFound       404  not there, or not yours
 |- Conflict       409  it contradicts what stands
 |- BadSignature   400  a webhook that Stripe did not sign
-`- Unavailable    503  the store is away or busy; nothing was written, try again
+`- Unavailable    503  the store is away or busy; the same call again completes what is missing
 """
 
 from collections.abc import Mapping, Sequence

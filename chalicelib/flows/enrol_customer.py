@@ -95,6 +95,11 @@ def _named_another(household: Household, key: str, partner: str) -> bool:
     return bool(partner and named and partner not in named)
 
 
+def plain_token(text: str) -> str:
+    """The token of a cookie's value, which has the time of its expiry behind a point."""
+    return text.split(".")[0]
+
+
 def _partner_key(told: Enrolment, *, scope: Scope, store: Store) -> str:
     """The lower-case key of the partner that the call names, or empty."""
     if told.partner is not None:
@@ -104,7 +109,7 @@ def _partner_key(told: Enrolment, *, scope: Scope, store: Store) -> str:
             raise Invalid({f"partner.{by}": ["There is no such partner."]})
         return partner.key.lower()
     if told.token:
-        parsed = parse_token(told.token)
+        parsed = parse_token(plain_token(told.token))
         if parsed is None:
             raise Invalid({"token": ["This is not a token of the tracker."]})
         return parsed[1]
@@ -127,11 +132,11 @@ def _people(told: Enrolment, partner_key: str, *, now: Ms) -> People:
     if partner_key:
         touches.append(
             Touch(
-                id=f"api:{told.key}:{told.token or partner_key}",
+                id=f"api:{told.key}:{plain_token(told.token) or partner_key}",
                 way=Way.API,
                 at=now,
                 partner=partner_key,
-                token="" if told.partner else told.token,
+                token="" if told.partner else plain_token(told.token),
                 identity=key,
             )
         )

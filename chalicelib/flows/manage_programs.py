@@ -10,6 +10,7 @@ from chalicelib.core.facts import Ms
 from chalicelib.core.program import DEFAULTS, Dated, Mode, Program, Rule, Website
 from chalicelib.core.refusals import NotFound, Unauthorised, Unavailable
 from chalicelib.flows.read_connection import secret_place
+from chalicelib.flows.sign_up import signing_key_place
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.records import ApiKey, Connection
@@ -28,21 +29,26 @@ def create_program(
     website: Website,
     settings: Mapping[str, Any] | None = None,
     store: Store,
+    sealer: Sealer,
     now: Ms,
-) -> Program:
-    """A new program. Settings given here hold from ever."""
+) -> tuple[Program, str]:
+    """A new program, and the key with which the merchant's server signs sign-ups (shown this
+    once). Settings given here hold from ever."""
+    id = "prg_" + secrets.token_hex(8)
+    signing_key = "rfl_sign_" + secrets.token_urlsafe(24)
     known = {n: (Dated(starts=0, value=v),) for n, v in {**DEFAULTS, **(settings or {})}.items()}
     program = Program(
-        id="prg_" + secrets.token_hex(8),
+        id=id,
         name=name,
         currency=currency,
         mode=mode,
         created_at=now,
         website=website,
+        sealed_signing_key=sealer.seal(signing_key, place=signing_key_place(id)),
         settings=known,
     )
     store.commit([Put(records.program_item(program))])
-    return program
+    return program, signing_key
 
 
 def read_program(program_id: str, *, store: Store) -> Program:

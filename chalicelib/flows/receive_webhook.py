@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.core.facts import Ms
-from chalicelib.core.people import People
 from chalicelib.core.refusals import NotFound, Refusal, Unavailable
-from chalicelib.core.told import Told
+from chalicelib.core.told import Ignored
 from chalicelib.flows.read_connection import Connections
 from chalicelib.flows.settle_work import book_and_settle
 from chalicelib.storage import keys, records
@@ -22,7 +21,7 @@ from chalicelib.storage.records import Connection, InboxHead
 from chalicelib.storage.store import Item, Key, Put, Stale, Store, Write
 from chalicelib.stripe_adapter.envelope import Envelope, Unreadable, read_envelope
 from chalicelib.stripe_adapter.signature import verify
-from chalicelib.stripe_adapter.translate import Ignored, translate
+from chalicelib.stripe_adapter.translate import translate
 
 OVERDUE_MS = 120_000  # an event not handled by then is the sweeper's
 BLOB_BYTES = 350_000  # of a gzipped body in one item
@@ -100,13 +99,10 @@ def handle_event(
         return _stamp(item, connection, "failed", because, store=store, now=now)
     if isinstance(told, Ignored):
         return _stamp(item, connection, "ignored", told.because, store=store, now=now)
-    booking = Told(
-        sale=told.sale, people=told.people or People(), references=tuple(told.references)
-    )
     stamp = InboxStamp(item, store=store, now=now)
     try:
         book_and_settle(
-            booking, scope=connection.scope, store=store, now=now, stamp=stamp, until=until
+            told, scope=connection.scope, store=store, now=now, stamp=stamp, until=until
         )
     except Unavailable:
         raise

@@ -26,8 +26,7 @@ KEPT_PARAMETERS = frozenset(
 )
 
 BOTS = re.compile(
-    r"bot\b|crawl|spider|slurp|preview|headless|lighthouse|facebookexternalhit|embedly|curl/|wget/"
-    r"|python-requests|phantomjs|scrapy|pingdom|monitor",
+    r"bot\b|crawler|spider|slurp|lighthouse|facebookexternalhit|embedly|pingdom|mediapartners",
     re.IGNORECASE,
 )
 

@@ -24,6 +24,7 @@ from chalicelib.core.validation import FieldErrors, email_address, short_text, t
 from chalicelib.flows.read_program import Programs
 from chalicelib.flows.settle_work import book_and_settle
 from chalicelib.storage.keys import Scope
+from chalicelib.storage.sealing import Sealer
 from chalicelib.storage.store import Store
 
 MAX_BODY_BYTES = 8_192
@@ -65,7 +66,7 @@ def sign_up(
     *,
     store: Store,
     programs: Programs,
-    signing_key: str = "",
+    sealer: Sealer,
     now: Ms,
 ) -> None:
     """Book a sign-up. The same answer whether the person was known or not. Raises ``NotFound``
@@ -73,6 +74,10 @@ def sign_up(
     program, _ = programs.get(told.program)
     if program is None:
         raise NotFound("There is no such program.")
+    signing_key = ""
+    if told.signature and program.sealed_signing_key:
+        place = signing_key_place(program.id)
+        signing_key = sealer.open(program.sealed_signing_key, place=place)
     verified = signed_by_merchant(told, signing_key)
     scope = Scope(program.id, program.mode)
     try:
@@ -84,6 +89,11 @@ def sign_up(
         )
     except Conflict:
         return  # a flood of claims about one person: what stands, stands
+
+
+def signing_key_place(program_id: str) -> str:
+    """What a program's signing key is sealed for."""
+    return f"program/{program_id}/signing_key"
 
 
 def signed_by_merchant(told: SignUp, signing_key: str) -> bool:
@@ -109,7 +119,7 @@ def _people(told: SignUp, *, verified: bool, now: Ms) -> People:
         tie = edge(key, email, bond, now)
         edges[tie.id] = tie
     touches: dict[str, Touch] = {}
-    parsed = parse_token(told.token)
+    parsed = parse_token(told.token.split(".")[0])
     if parsed is not None:
         token, partner = parsed
         touch = Touch(

@@ -46,7 +46,7 @@ class Item:
 @dataclass(frozen=True, slots=True)
 class Put:
     """Write an item as its next version. Holds if the stored version is still ``item.version``
-    (0: there is none). ``blind`` writes whatever stands there, as version 1."""
+    (0: it was never put). ``blind`` writes whatever stands there, as version 1."""
 
     item: Item
     blind: bool = False
@@ -62,7 +62,7 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Holds if the stored version is ``version`` (0: the item is absent)."""
+    """Holds if the stored version is ``version`` (0: it was never put)."""
 
     key: Key
     version: int
@@ -129,7 +129,8 @@ class Store(Protocol):
         backwards: bool = False,
     ) -> Page:
         """The same over a sparse index, by the index's own pair; eventually consistent. Only keys
-        (``key``, the index pair) are filled: ``get`` them for the rest."""
+        (``key``, the index pair) are filled: ``get`` them for the rest. Items tied on one index
+        sort key are kept or skipped together."""
         ...
 
     def commit(self, writes: Sequence[Write]) -> None:

@@ -1,5 +1,7 @@
 """Stripe's customers and their subscriptions: who they are, not what they paid."""
 
+from dataclasses import replace
+
 from chalicelib.core.facts import KeepOut, Ms, Profile
 from chalicelib.core.told import Ignored, Told
 from chalicelib.stripe_adapter.buyers import (
@@ -58,5 +60,9 @@ def told_by_subscription(event: Event) -> Told:
     metadata = [part(subscription, "metadata")]
     who = buyer(metadata=metadata, customer=customer, email="")
     made = moment(subscription, "created") or event.at
-    touches = partner_touch(metadata, of=id, at=made, identity=who.stripe)
+    at = made if event.type == "customer.subscription.created" else event.at
+    touches = [
+        replace(touch, id=f"{touch.id}:{touch.partner}")  # it may name another partner later
+        for touch in partner_touch(metadata, of=id, at=at, identity=who.stripe)
+    ]
     return Told(people=people_of(who, event.at, touches=touches))

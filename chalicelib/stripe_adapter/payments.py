@@ -43,9 +43,12 @@ def told_by_intent(event: Event) -> Told:
         told_at=event.at,
     )
     views = {id: view}
+    by_hand = text(intent, "capture_method") == "manual"  # then it succeeds when it is captured
     for charge in charges_in_intent(intent):
         if charge.get("status") == "succeeded" and charge.get("amount") is not None:
-            embedded = _charge_view(charge, told_at=event.at, captured_at=None)
+            embedded = _charge_view(
+                charge, told_at=event.at, captured_at=event.at if by_hand else None
+            )
             views |= {embedded.id: embedded} if embedded else {}
     ids = {id, charge_of_intent(intent), invoice_of_payment(intent)}
     return _told(event, ids, _payer(intent, text(intent, "receipt_email")), views)

@@ -38,6 +38,12 @@ DEFAULT_SETTINGS: dict[str, Any] = {
 }
 
 
+def wants(endpoint: dict[str, Any], type_: str) -> bool:
+    """Whether an endpoint is to get events of that type."""
+    chosen = endpoint["enabled_events"]
+    return endpoint["status"] == "enabled" and ("*" in chosen or type_ in chosen)
+
+
 def signature_header(secret: str, timestamp: int, body: bytes) -> str:
     """`Stripe-Signature`: HMAC-SHA256 of `<t>.<body>`, docs.stripe.com/webhooks#verify-manually."""
     signed = f"{timestamp}.".encode() + body
@@ -80,28 +86,26 @@ class Deliveries:
         self._changed.notify_all()
 
     def release(self) -> int:
-        """Sends what was held, in the chosen order. Returns how many."""
-        held = [d for d in self.items if d["state"] == "held"]
-        ordered = self._in_order(held)
-        self.items = [d for d in self.items if d["state"] != "held"] + ordered
-        for delivery in ordered:
-            delivery["state"] = "pending"
-        self._changed.notify_all()
-        return len(ordered)
+        """Sends what was held; the sender takes it in the chosen order. Returns how many."""
+        with self._changed:
+            held = [d for d in self.items if d["state"] == "held"]
+            for delivery in held:
+                delivery["state"] = "pending"
+            self._changed.notify_all()
+            return len(held)
 
     def redeliver(self, event_id: str) -> int:
-        """Queues an event once more, at once, for each endpoint it went to or could go to."""
-        account = next(n for n, w in self._fake.worlds.items() if event_id in w.table("event"))
-        world = self._fake.worlds[account]
-        type_ = world.table("event")[event_id]["type"]
-        endpoints = [
-            e["id"]
-            for e in world.rows("webhook_endpoint")
-            if e["status"] == "enabled" and {"*", type_} & set(e["enabled_events"])
-        ]
-        for endpoint in endpoints:
-            self.queue(account, event_id, endpoint)
-        return len(endpoints)
+        """Queues an event once more for each endpoint that wants it now. Returns how many;
+        raises `StopIteration` for an event nobody knows."""
+        with self._changed:
+            worlds = self._fake.worlds.items()
+            account = next(n for n, w in worlds if event_id in w.table("event"))
+            world = self._fake.worlds[account]
+            type_ = world.table("event")[event_id]["type"]
+            wanting = [e["id"] for e in world.rows("webhook_endpoint") if wants(e, type_)]
+            for endpoint in wanting:
+                self.queue(account, event_id, endpoint)
+            return len(wanting)
 
     def configure(self, wanted: dict[str, Any]) -> None:
         """Changes some settings; leaving `hold` sends what was held. Raises `ValueError`."""
@@ -112,9 +116,10 @@ class Deliveries:
             raise ValueError("mode is normal or hold")
         if wanted.get("order", "fifo") not in ("fifo", "reverse", "random"):
             raise ValueError("order is fifo, reverse or random")
-        self.settings.update(wanted)
-        if self.settings["mode"] == "normal":
-            self.release()
+        with self._changed:
+            self.settings = self.settings | wanted
+            if self.settings["mode"] == "normal":
+                self.release()
 
     def waiting(self) -> int:
         return sum(d["state"] in ("pending", "sending") for d in self.items)

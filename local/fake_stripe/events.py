@@ -7,6 +7,7 @@ API versions embed (`pictured`), so that rendering stays a pure function of the 
 from typing import Any
 
 from .blanks import blank
+from .deliveries import wants
 from .world import Object, World, copied, public
 
 
@@ -33,11 +34,6 @@ def emit(world: World, type_: str, changed: Object, *, before: Object | None = N
     return event
 
 
-def wants(endpoint: Object, type_: str) -> bool:
-    chosen = endpoint["enabled_events"]
-    return endpoint["status"] == "enabled" and ("*" in chosen or type_ in chosen)
-
-
 def pictured(world: World, value: Object) -> Object:
     """A copy with the notes that older versions are rendered from (all start with `_`)."""
     picture = copied(value)
@@ -49,7 +45,7 @@ def _add_notes(world: World, value: Any) -> None:
     if isinstance(value, list):
         for item in value:
             _add_notes(world, item)
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or value.get("deleted") is True:
         return
     for name, inner in list(value.items()):
         if not name.startswith("_"):

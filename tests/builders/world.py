@@ -76,15 +76,17 @@ class World:
         return self
 
     def a_program(self, name: str, **settings: Any) -> Program:
-        return create_program(
+        program, self.signing_key = create_program(
             name,
             currency="eur",
             mode="test",
             website=Website(url="https://shop.example.com"),
             settings=settings,
             store=self.store,
+            sealer=self.sealer,
             now=self.ms,
         )
+        return program
 
     def a_connection(self, program: Program, **about: Any) -> records.Connection:
         return create_connection(
@@ -138,12 +140,12 @@ class World:
     def stream(self, *clicks: Key) -> int:
         return count_clicks(clicks, store=self.store, now=self.ms)
 
-    def sign_up(self, key: str, *, signing_key: str = "", **told: Any) -> None:
+    def sign_up(self, key: str, **told: Any) -> None:
         sign_up(
             SignUp(program=self.program.id, key=key, **told),
             store=self.store,
             programs=self.programs,
-            signing_key=signing_key,
+            sealer=self.sealer,
             now=self.ms,
         )
 

@@ -47,6 +47,19 @@ def wait_until(what: str, check: Callable[[], bool], *, seconds: float = 20) -> 
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
+def refusal(place: Place) -> str:
+    """What a run says that is not to start; it must end by itself, with 1 and no traceback."""
+    process = launch(place, parts=TINY)
+    try:
+        output = process.communicate(timeout=20)[0]
+    finally:
+        process.terminate()
+        process.wait()
+    assert process.returncode == 1, output
+    assert "Traceback" not in output
+    return output
+
+
 def is_alive(pid: int) -> bool:
     return bool(command_line(pid))
 
@@ -109,28 +122,17 @@ def test_a_dead_ministack_ends_the_run_with_a_sentence(place: Place) -> None:
 
 def test_a_second_run_on_one_folder_is_refused(tiny: Stack) -> None:
     other = Place(port=four_free_ports(), state_dir=tiny.place.state_dir)
-    second = launch(other, parts=TINY)
-    output = second.communicate(timeout=20)[0]
-    assert second.returncode == 1
-    assert f"(process {tiny.process.pid})" in output
-    assert "Traceback" not in output
+    assert f"(process {tiny.process.pid})" in refusal(other)
 
 
 def test_a_busy_port_is_named(place: Place) -> None:
     with socket.create_server((HOST, place.port + 2)):
-        refused = launch(place, parts=TINY)
-        output = refused.communicate(timeout=20)[0]
-    assert refused.returncode == 1
-    assert f"port {place.port + 2} (shop)" in output
-    assert "Traceback" not in output
+        assert f"port {place.port + 2} (shop)" in refusal(place)
 
 
 @pytest.mark.parametrize("port", [80, 65_533, -1])
 def test_a_port_that_cannot_be_is_refused(place: Place, port: int) -> None:
-    refused = launch(Place(port=port, state_dir=place.state_dir), parts=TINY)
-    output = refused.communicate(timeout=20)[0]
-    assert refused.returncode == 1
-    assert "PORT is" in output
+    assert "PORT is" in refusal(Place(port=port, state_dir=place.state_dir))
 
 
 def test_a_killed_runner_leaves_nothing_behind_and_its_state_is_saved(place: Place) -> None:

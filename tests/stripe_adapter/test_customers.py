@@ -96,10 +96,10 @@ def test_a_subscription_names_its_customer_and_partner(change: str, version: str
     assert outcome.sale is None
     people = people_of(outcome)
     assert people.touches == {
-        "metadata:sub_1": Touch(
-            id="metadata:sub_1",
+        "metadata:sub_1:ann": Touch(
+            id="metadata:sub_1:ann",
             way=Way.METADATA,
-            at=SUBSCRIBED,
+            at=SUBSCRIBED if change == "created" else AT,
             partner="ann",
             identity="stripe:cus_1",
         )

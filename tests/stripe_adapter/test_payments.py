@@ -60,6 +60,12 @@ def test_an_expanded_charge_is_told_with_its_intent() -> None:
     assert sale.views["ch_1"] == CHARGE_VIEW
 
 
+def test_a_charge_in_an_intent_captured_by_hand_is_dated_by_the_capture() -> None:
+    intent = an_intent(version="2020-08-27", capture_method="manual")
+    sale = sale_of(told_of("payment_intent.succeeded", intent))
+    assert sale.views["ch_1"].paid_at == AT
+
+
 def test_an_expanded_charge_that_says_too_little_is_an_id() -> None:
     sale = sale_of(told_of("payment_intent.succeeded", an_intent(latest_charge={"id": "ch_9"})))
     assert sale.ids == {"pi_1", "ch_9"}

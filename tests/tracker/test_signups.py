@@ -57,10 +57,17 @@ def test_the_details_cannot_change_program_or_token(site, page):
 
 
 def test_a_sign_up_survives_the_page(site, page):
+    page.add_init_script(
+        """const fetched = window.fetch;
+        window.kept = [];
+        window.fetch = (url, how) => { kept.push(how.keepalive); return fetched(url, how) }"""
+    )
     opened(page, site.url("/?via=ann"))
+    page.evaluate("refledger('signup', {key: 'u_0'})")
+    assert [bool(each) for each in page.evaluate("kept")] == [True, True]
     page.evaluate("refledger('signup', {key: 'u_1'}); location.href = '/welcome'")
     page.wait_for_url("**/welcome")
-    site.wait_for("/t/signup")
+    site.wait_for("/t/signup", 2)
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,9 @@
         if (consent) try {
             log("sign-up sent:", details);
             return await (await post($SIGNUP_URL, {
+                ...details,
                 p: $PROGRAM,
-                t: token,
-                ...details
+                t: token
             })).json();
         } catch (refusal) {
             log("no readable answer to the sign-up:", refusal);
@@ -148,7 +148,6 @@
             consent = given && !isBot;
             if (!given) {
                 keep();
-                countedKey = 0;
                 attempt(() => delete sessionStorage[NAME]);
             }
             visit();

@@ -120,7 +120,7 @@
     if (consent) {
       try {
         log("sign-up sent:", details);
-        return await (await post($SIGNUP_URL, { p: $PROGRAM, t: token, ...details })).json();
+        return await (await post($SIGNUP_URL, { ...details, p: $PROGRAM, t: token })).json();
       } catch (refusal) {
         log("no readable answer to the sign-up:", refusal);
       }
@@ -264,7 +264,6 @@
       consent = given && !isBot;
       if (!given) {
         keep();
-        countedKey = 0;
         attempt(() => delete sessionStorage[NAME]);
       }
       visit();

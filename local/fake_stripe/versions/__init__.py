@@ -66,7 +66,7 @@ def _apply(value: Any, steps: list[tuple[str, Step]]) -> None:
     if isinstance(value, list):
         for item in value:
             _apply(item, steps)
-    elif isinstance(value, dict):
+    elif isinstance(value, dict) and value.get("deleted") is not True:
         for inner in list(value.values()):
             _apply(inner, steps)
         for name, step in steps:
