@@ -2,9 +2,10 @@
 
     python3 local/bootstrap.py run | dev
 
-`run` is what `make run` needs: `.venv` with requirements.txt, and `.venv-ministack`. `dev` has the
-tests' tools besides. Each environment carries a stamp of what it was made from, so a second call
-takes a tenth of a second. Kept plain, so that an older Python can read it and say what is wrong.
+`run` is what `make run` needs: `.venv` with requirements-local.txt, and `.venv-ministack`. `dev`
+has the tests' tools besides. Each environment carries a stamp of what it was made from, so a second
+call takes a tenth of a second. Kept plain, so that an older Python can read it and say what is
+wrong.
 """
 
 import hashlib
@@ -14,8 +15,9 @@ from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
 HERE = Path(__file__).resolve().parent.parent
+INCLUDED = ("requirements.txt", "requirements-local.txt")
 ENVIRONMENTS = {
-    "run": [(".venv", "requirements.txt"), (".venv-ministack", "requirements-ministack.txt")],
+    "run": [(".venv", "requirements-local.txt"), (".venv-ministack", "requirements-ministack.txt")],
     "dev": [(".venv", "requirements-dev.txt"), (".venv-ministack", "requirements-ministack.txt")],
 }
 
@@ -58,8 +60,8 @@ def make_ready(folder: Path, requirements: str) -> None:
 
 def is_ready(folder: Path, requirements: str, version: str) -> bool:
     """What is stamped for development serves to run, too, if the pins are the same."""
-    serving = {"requirements.txt": ["requirements.txt", "requirements-dev.txt"]}
-    for one in serving.get(requirements, [requirements]):
+    wider = {"requirements-local.txt": ["requirements-dev.txt"]}
+    for one in [requirements, *wider.get(requirements, [])]:
         stamp = stamp_file(folder, one)
         if stamp.exists() and stamp.read_text() == fingerprint(one, version):
             return True
@@ -71,9 +73,9 @@ def stamp_file(folder: Path, requirements: str) -> Path:
 
 
 def fingerprint(requirements: str, version: str) -> str:
-    """Changes with the pins, those of the included file too, and with the Python inside."""
+    """Changes with the pins, those of the included files too, and with the Python inside."""
     digest = hashlib.sha256(version.encode())
-    for name in (requirements, "requirements.txt"):
+    for name in (requirements, *INCLUDED):
         digest.update((HERE / name).read_bytes())
     return digest.hexdigest()
 

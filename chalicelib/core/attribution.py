@@ -315,7 +315,9 @@ def _earliest(touches: Iterable[Touch]) -> Touch | None:
 
 
 def _click_order(touch: Touch) -> tuple[Ms, int, Ms, str]:
-    return (_whole(touch.happened), touch.way, touch.at, touch.id)
+    """By the click, where it was seen; at the same second the stronger way comes last."""
+    clicked = touch.happened if touch.click_at is None else touch.click_at
+    return (_whole(clicked), touch.way, touch.at, touch.id)
 
 
 def _whole(at: Ms) -> Ms:

@@ -67,7 +67,8 @@ def joined(parts: Iterable[SettledSale], told: Sale) -> SettledSale:
         main,
         sale=sale,
         positions=positions,
-        released=all(part.released for part in before if part.positions),
+        released=any(part.positions for part in before)
+        and all(part.released for part in before if part.positions),
         entries=max(part.entries for part in before),
     )
 

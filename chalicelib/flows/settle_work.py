@@ -55,8 +55,13 @@ def settle_work(
         if work is None:
             return True
         household = _household(items.get(keys.household(scope, household_id)))
-        if not _settle_all(household, scope=scope, store=store, now=now, until=until):
-            return False
+        if household is not None:
+            joined = _claim_references(household, scope=scope, store=store, now=now)
+            if joined:
+                household_id = joined
+                continue
+            if not _settle_all(household, scope=scope, store=store, now=now, until=until):
+                return False
         try:
             store.commit([Remove(work.key, work.version)])
         except Stale:
@@ -69,7 +74,7 @@ def _household(item: Item | None) -> Household | None:
 
 
 def _settle_all(
-    household: Household | None,
+    household: Household,
     *,
     scope: Scope,
     store: Store,
@@ -77,10 +82,6 @@ def _settle_all(
     until: Callable[[], bool],
 ) -> bool:
     """All sales in the order of payment; False if time was up before the end."""
-    if household is None:
-        return True
-    if not _claim_references(household, scope=scope, store=store, now=now):
-        return False
     for part in household.parts:
         after, more = "sale#", True
         while more:
@@ -98,13 +99,15 @@ def _settle_all(
     return True
 
 
-def _claim_references(household: Household, *, scope: Scope, store: Store, now: Ms) -> bool:
-    """Checkouts that named a key before the merchant made the customer are joined to him now."""
+def _claim_references(household: Household, *, scope: Scope, store: Store, now: Ms) -> str:
+    """Checkouts that named a key before the merchant made the customer are joined to him now.
+    Returns the household that this made, empty if there was nothing to join."""
     made = {
         s.identity[4:]
         for s in household.people.sightings.values()
         if s.by == "merchant" and s.identity.startswith("key:")
     }
+    joined = ""
     for key in sorted(made):
         partition = keys.reference(scope, key, "").pk
         page = store.query("records", partition, limit=REFERENCES)
@@ -112,6 +115,6 @@ def _claim_references(household: Household, *, scope: Scope, store: Store, now: 
             reference = records.read_reference(item)
             tie = edge(reference.identity, f"key:{key}", Bond.REFERENCE, reference.at)
             told = Told(people=People(edges={tie.id: tie}))
-            book_facts(told, scope=scope, store=store, now=now)
+            joined = book_facts(told, scope=scope, store=store, now=now).household
             store.commit([Remove(item.key, item.version)])
-    return True
+    return joined

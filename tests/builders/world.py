@@ -117,9 +117,7 @@ class World:
 
     def set(self, starts: int | None = None, **settings: Any) -> None:
         told = {name: (value, starts and starts * 1000) for name, value in settings.items()}
-        change_program(
-            self.program.id, ProgramChange(settings=told), store=self.store, now=self.ms
-        )
+        change_program(self.program.id, ProgramChange(settings=told), store=self.store, now=self.ms)
 
     # what happens
 

@@ -9,7 +9,7 @@ from ..errors import StripeRefusal, invalid
 from ..events import emit
 from ..jobs import job
 from ..world import Object, World, copied
-from . import customers, payment_intents, payment_methods
+from . import customers, intents, payment_methods
 from .invoice_lines import compute
 
 DRAFT_SECONDS = 3_600
@@ -68,7 +68,7 @@ def _apply_balance(world: World, invoice: Object, customer: Object) -> None:
 def _expect_payment(world: World, invoice: Object, intent: Object | None) -> None:
     if intent is None:
         what = "Subscription" if invoice["parent"] else "Payment for Invoice"
-        intent = payment_intents.make_intent(
+        intent = intents.make_intent(
             world,
             invoice["amount_due"],
             invoice["currency"],
@@ -105,7 +105,7 @@ def collect(world: World, invoice: Object, method: Object | None = None) -> None
             code="invoice_payment_intent_requires_action",
         )
     intent = world.get("payment_intent", invoice["_payment_intent"])
-    payment_intents.confirm(world, intent, method)
+    intents.confirm(world, intent, method)
 
 
 def _method(world: World, invoice: Object) -> Object | None:
@@ -121,7 +121,7 @@ def subscription_of(invoice: Object) -> str | None:
     return details.get("subscription")
 
 
-@payment_intents.on_outcome
+@intents.on_outcome
 def _paid_or_failed(world: World, intent: Object, succeeded: bool) -> None:
     """The intent of an invoice tells it; one made by Checkout before its invoice is not heard."""
     invoice = world.table("invoice").get(intent.get("_invoice") or "")
@@ -150,7 +150,7 @@ def pay_outside(world: World, invoice: Object) -> None:
     """Marked as paid outside Stripe: the intent is cancelled, the money is not Stripe's."""
     if invoice.get("_payment_intent"):
         intent = world.get("payment_intent", invoice["_payment_intent"])
-        payment_intents.cancel(world, intent, "automatic")
+        intents.cancel(world, intent, "automatic")
         payment = world.get("invoice_payment", invoice["_payment"])
         transitions = payment["status_transitions"] | {"canceled_at": world.now}
         payment.update(status="canceled", status_transitions=transitions)
@@ -230,7 +230,7 @@ def void(world: World, invoice: Object) -> None:
         raise invalid("You can only void open or uncollectible invoices.")
     if invoice.get("_payment_intent"):
         intent = world.get("payment_intent", invoice["_payment_intent"])
-        payment_intents.cancel(world, intent, "void_invoice")
+        intents.cancel(world, intent, "void_invoice")
     invoice.update(
         status="void",
         auto_advance=False,

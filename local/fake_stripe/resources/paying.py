@@ -13,14 +13,12 @@ from . import (
     catalog,
     coupons,
     customers,
+    intents,
     invoice_items,
-    invoicing,
-    payment_intents,
     payment_methods,
     subscribing,
 )
-from .invoice_lines import make_line
-from .invoice_making import make_invoice
+from .session_invoice import discounts_of, invoice_for
 from .session_making import price_session
 from .subscription_making import make_subscription
 
@@ -108,12 +106,12 @@ def _payment(world: World, session: Object, method: Object | None) -> None:
     intent = _intent(world, session, customer and customer["id"])
     if customer is not None and "setup_future_usage" in data:
         payment_methods.attach_to(world, method, customer)
-    payment_intents.confirm(world, intent, method)
+    intents.confirm(world, intent, method)
     session["payment_intent"] = intent["id"]
     if intent["status"] == "succeeded":
         session["payment_status"] = "paid"
         if wants_invoice:
-            _invoice_for(world, session, intent)
+            invoice_for(world, session, intent)
 
 
 def _intent(world: World, session: Object, customer: str | None) -> Object:
@@ -121,7 +119,7 @@ def _intent(world: World, session: Object, customer: str | None) -> Object:
     wanted = {
         k: data[k] for k in ("description", "receipt_email", "setup_future_usage") if k in data
     }
-    return payment_intents.make_intent(
+    return intents.make_intent(
         world,
         session["amount_total"],
         session["currency"],
@@ -137,49 +135,7 @@ def _refuse(world: World, session: Object, method: Object) -> None:
     """The bank says no: an intent fails, nothing else comes to be. Raises."""
     intent = _intent(world, session, session["customer"])
     session["payment_intent"] = intent["id"] if session["mode"] == "payment" else None
-    payment_intents.confirm(world, intent, method)
-
-
-def _invoice_for(world: World, session: Object, intent: Object) -> None:
-    """`invoice_creation`: a paid invoice after the payment, naming the intent that paid."""
-    customer = world.get("customer", session["customer"])
-    discounts = _discounts(world, session, checkout_session=session["id"])
-    lines = [
-        make_line(
-            world,
-            amount=item["amount_subtotal"],
-            currency=item["currency"],
-            description=item["description"],
-            period={"start": world.now, "end": world.now},
-            quantity=item["quantity"],
-            _price=item["price"]["id"],
-            _tax_rates=own["tax_rates"] or None,
-        )
-        for item, own in zip(session["_line_items"], session["_items"], strict=True)
-    ]
-    invoice = make_invoice(
-        world,
-        customer,
-        session["currency"],
-        auto_advance=False,
-        discounts=discounts,
-        metadata=dict(session["invoice_creation"]["invoice_data"]["metadata"] or {}),
-        shipping_cost=copied(session["shipping_cost"]) if session["shipping_cost"] else None,
-        _lines=lines,
-    )
-    intent["_invoice"] = invoice["id"]
-    charge = world.get("charge", intent["latest_charge"])
-    charge["_invoice"] = invoice["id"]
-    session["invoice"] = invoice["id"]
-    invoicing.finalize(world, invoice, intent=intent)
-
-
-def _discounts(world: World, session: Object, **owner: str) -> list[str]:
-    wanted = [
-        {"promotion_code": d["promotion_code"]} if d["promotion_code"] else {"coupon": d["coupon"]}
-        for d in session["discounts"]
-    ]
-    return [d["id"] for d in coupons.discounts_from(world, wanted, **owner)]
+    intents.confirm(world, intent, method)
 
 
 def _subscribe(world: World, session: Object, method: Object | None) -> None:
@@ -191,7 +147,7 @@ def _subscribe(world: World, session: Object, method: Object | None) -> None:
     assert customer is not None
     payment_methods.attach_to(world, method, customer)
     recurring = _split(world, session, customer)
-    discounts = _discounts(world, session, customer=customer["id"])
+    discounts = discounts_of(world, session, customer=customer["id"])
     rates = catalog.tax_rates(world, data.get("default_tax_rates"))
     subscription = make_subscription(
         world,
@@ -267,7 +223,7 @@ def _set_up(world: World, session: Object, method: Object | None) -> None:
     emit(world, "setup_intent.succeeded", made)
 
 
-@payment_intents.on_outcome
+@intents.on_outcome
 def _late_outcome(world: World, intent: Object, succeeded: bool) -> None:
     """A delayed payment of a session that is complete and still unpaid."""
     session = world.table("checkout.session").get(intent.get("_session") or "")
@@ -280,5 +236,5 @@ def _late_outcome(world: World, intent: Object, succeeded: bool) -> None:
         return
     session["payment_status"] = "paid"
     if session["mode"] == "payment" and session["invoice_creation"]["enabled"]:
-        _invoice_for(world, session, intent)
+        invoice_for(world, session, intent)
     emit(world, "checkout.session.async_payment_succeeded", session)

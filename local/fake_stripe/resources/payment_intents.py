@@ -1,179 +1,11 @@
-"""Payment intents: created, confirmed, captured, cancelled; at once or after days.
-
-An intent of an invoice or a Checkout Session tells its owner of the outcome through `on_outcome`.
-"""
-
-from collections.abc import Callable
-from typing import Any
+"""The routes of payment intents."""
 
 from ..calls import Call, Route, lay_over, listing_of, merge_metadata, retrieving
-from ..errors import declined, invalid
+from ..errors import invalid
 from ..events import emit
-from ..jobs import job
-from ..world import Object, World, copied, public
-from . import charges, payment_methods
-
-Outcome = Callable[[World, Object, bool], None]
-_OUTCOMES: list[Outcome] = []
-SLOW_SECONDS = 180
-WAITING = ("requires_payment_method", "requires_confirmation", "requires_action")
-
-
-def on_outcome(handler: Outcome) -> Outcome:
-    """Called with (world, intent, succeeded) after the intent's own events."""
-    _OUTCOMES.append(handler)
-    return handler
-
-
-def make_intent(world: World, amount: int, currency: str, **values: Any) -> Object:
-    """A stored intent in `requires_payment_method`, with its event."""
-    id_ = world.new_id("payment_intent")
-    made = world.new(
-        "payment_intent",
-        **{
-            "id": id_,
-            "amount": amount,
-            "amount_capturable": 0,
-            "amount_details": {"tip": {}},
-            "amount_received": 0,
-            "capture_method": "automatic_async",
-            "client_secret": f"{id_}_secret_{world.fake.random_text(25)}",
-            "confirmation_method": "automatic",
-            "currency": currency,
-            "metadata": {},
-            "payment_method_options": {},
-            "payment_method_types": ["card"],
-            "status": "requires_payment_method",
-        }
-        | values,
-    )
-    emit(world, "payment_intent.created", made)
-    return made
-
-
-def confirm(world: World, intent: Object, method: Object) -> None:
-    """Tries to pay. Raises the bank's refusal (402) after its events; a delayed method leaves the
-    intent `processing` and the outcome comes by the clock."""
-    before = copied(intent)
-    intent.update(payment_method=method["id"], payment_method_types=[method["type"]])
-    does = method["_does"]
-    if does in ("decline", "decline_later"):
-        _decline(world, intent, method)
-    if does.startswith("delayed_"):
-        charge = _charge(world, intent, method, "pending")
-        intent.update(status="processing", latest_charge=charge["id"], last_payment_error=None)
-        emit(world, "charge.pending", charge)
-        emit(world, "payment_intent.processing", intent, before=before)
-        delay = SLOW_SECONDS if method["_slow"] else world.fake.settle_seconds
-        world.schedule("settle_delayed", world.now + delay, intent["id"])
-        return
-    manual = intent["capture_method"] == "manual"
-    charge = _charge(world, intent, method, "succeeded", captured=not manual)
-    intent.update(latest_charge=charge["id"], last_payment_error=None)
-    if manual:
-        intent.update(status="requires_capture", amount_capturable=intent["amount"])
-        charges.succeed(world, charge)
-        emit(world, "payment_intent.amount_capturable_updated", intent)
-        return
-    intent.update(status="succeeded", amount_received=intent["amount"])
-    emit(world, "payment_intent.succeeded", intent)
-    charges.succeed(world, charge)
-    _tell(world, intent, True)
-
-
-def cancel(world: World, intent: Object, reason: str | None) -> None:
-    if intent["status"] in ("succeeded", "canceled", "processing"):
-        raise _wrong_state(intent, "canceled")
-    intent.update(
-        status="canceled",
-        canceled_at=world.now,
-        cancellation_reason=reason,
-        amount_capturable=0,
-    )
-    emit(world, "payment_intent.canceled", intent)
-
-
-@job
-def settle_delayed(world: World, id_: str) -> None:
-    """The bank's answer to a debit, days later in life and moments later here."""
-    intent = world.get("payment_intent", id_)
-    if intent["status"] != "processing":
-        return
-    charge = world.get("charge", intent["latest_charge"])
-    if charge["_method"]["_does"] == "delayed_fail":
-        method = world.get("payment_method", charge["payment_method"])
-        charge.update(
-            status="failed",
-            captured=False,
-            failure_code=method["_code"],
-            failure_message="The debit could not be made.",
-        )
-        emit(world, "charge.failed", charge)
-        _back_to_start(world, intent, method, charge)
-        _tell(world, intent, False)
-        return
-    charge.update(status="succeeded", paid=True, amount_captured=charge["amount"])
-    intent.update(status="succeeded", amount_received=intent["amount"])
-    emit(world, "payment_intent.succeeded", intent)
-    charges.succeed(world, charge)
-    _tell(world, intent, True)
-
-
-def _charge(
-    world: World, intent: Object, method: Object, status: str, *, captured: bool = True
-) -> Object:
-    return charges.make_charge(
-        world,
-        method,
-        status=status,
-        captured=captured,
-        amount=intent["amount"],
-        currency=intent["currency"],
-        customer=intent["customer"],
-        description=intent["description"],
-        metadata=copied(intent["metadata"]),
-        payment_intent=intent["id"],
-        receipt_email=intent["receipt_email"],
-        _invoice=intent.get("_invoice"),
-    )
-
-
-def _decline(world: World, intent: Object, method: Object) -> None:
-    charge = _charge(world, intent, method, "failed")
-    emit(world, "charge.failed", charge)
-    _back_to_start(world, intent, method, charge)
-    _tell(world, intent, False)
-    raise declined(
-        method["_decline_code"],
-        method["_code"],
-        charge=charge["id"],
-        payment_intent=public(intent),
-        payment_method=public(method),
-    )
-
-
-def _back_to_start(world: World, intent: Object, method: Object, charge: Object) -> None:
-    refusal = declined(method["_decline_code"], method["_code"], charge=charge["id"])
-    intent.update(
-        status="requires_payment_method",
-        payment_method=None,
-        latest_charge=charge["id"],
-        last_payment_error=refusal.error | {"payment_method": public(method)},
-    )
-    emit(world, "payment_intent.payment_failed", intent)
-
-
-def _tell(world: World, intent: Object, succeeded: bool) -> None:
-    for handler in _OUTCOMES:
-        handler(world, intent, succeeded)
-
-
-def _wrong_state(intent: Object, verb: str) -> Exception:
-    return invalid(
-        f"This PaymentIntent's payment could not be {verb} because it has a status of "
-        f"{intent['status']}.",
-        code="payment_intent_unexpected_state",
-    )
+from ..world import Object, World
+from . import charges, intents, payment_methods
+from .intents import wrong_state
 
 
 def _method_of(call: Call, intent: Object) -> Object | None:
@@ -197,7 +29,7 @@ def _create(call: Call) -> Object:
         )
     if "customer" in params:
         world.get("customer", params["customer"], "customer")
-    intent = make_intent(
+    intent = intents.make_intent(
         world,
         params["amount"],
         params["currency"].lower(),
@@ -224,8 +56,8 @@ def _automatic(params: Object) -> Object:
 
 
 def _confirm_with(world: World, intent: Object, method: Object | None) -> None:
-    if intent["status"] not in WAITING:
-        raise _wrong_state(intent, "confirmed")
+    if intent["status"] not in intents.WAITING:
+        raise wrong_state(intent, "confirmed")
     if method is None:
         raise invalid(
             "You cannot confirm this PaymentIntent because it's missing a payment method.",
@@ -233,7 +65,7 @@ def _confirm_with(world: World, intent: Object, method: Object | None) -> None:
         )
     if intent["customer"] and intent["setup_future_usage"]:
         payment_methods.attach_to(world, method, world.get("customer", intent["customer"]))
-    confirm(world, intent, method)
+    intents.confirm(world, intent, method)
 
 
 def _confirm(call: Call) -> Object:
@@ -245,8 +77,8 @@ def _confirm(call: Call) -> Object:
 
 def _update(call: Call) -> Object:
     intent = call.world.get("payment_intent", call.id)
-    if "amount" in call.params and intent["status"] not in WAITING:
-        raise _wrong_state(intent, "updated")
+    if "amount" in call.params and intent["status"] not in intents.WAITING:
+        raise wrong_state(intent, "updated")
     lay_over(intent, call.params, "amount", "currency", "customer", "description", "receipt_email")
     merge_metadata(intent, call.params.get("metadata"))
     method = _method_of(call, intent)
@@ -258,7 +90,7 @@ def _update(call: Call) -> Object:
 def _capture(call: Call) -> Object:
     world, intent = call.world, call.world.get("payment_intent", call.id)
     if intent["status"] != "requires_capture":
-        raise _wrong_state(intent, "captured")
+        raise wrong_state(intent, "captured")
     charge = world.get("charge", intent["latest_charge"])
     merge_metadata(intent, call.params.get("metadata"))
     charges.capture(world, charge, call.params.get("amount_to_capture"))
@@ -266,13 +98,13 @@ def _capture(call: Call) -> Object:
         status="succeeded", amount_capturable=0, amount_received=charge["amount_captured"]
     )
     emit(world, "payment_intent.succeeded", intent)
-    _tell(world, intent, True)
+    intents.tell(world, intent, True)
     return intent
 
 
 def _cancel(call: Call) -> Object:
     intent = call.world.get("payment_intent", call.id)
-    cancel(call.world, intent, call.params.get("cancellation_reason"))
+    intents.cancel(call.world, intent, call.params.get("cancellation_reason"))
     return intent
 
 

@@ -1,18 +1,16 @@
 """The routes of subscriptions and their items, and prorations."""
 
-from fractions import Fraction
 from typing import Any
 
 from ..calls import Call, Route, Rows, lay_over, merge_metadata, retrieving, within
 from ..errors import invalid, missing
 from ..events import emit
-from ..money import rounded
-from ..versions.basil import plan_of
 from ..world import Object, World, copied
 from . import catalog, coupons, invoice_items, payment_methods, subscribing
+from .prorating import change_items, prorate, recurring_price, wanted_of
 from .subscribing import end
 from .subscription_lines import pending_lines
-from .subscription_making import make_item, make_subscription
+from .subscription_making import make_subscription
 
 __all__ = ["ROUTES", "end"]
 DAY = 86_400
@@ -23,7 +21,7 @@ def _create(call: Call) -> Object:
     if "customer" not in params:
         raise invalid("Missing required param: customer.", "customer", "parameter_missing")
     customer = world.get("customer", params["customer"], "customer")
-    items = [(_recurring(world, i), _more(i)) for i in params.get("items", [])]
+    items = [(recurring_price(world, i), wanted_of(i)) for i in params.get("items", [])]
     if not items:
         raise invalid("Missing required param: items.", "items", "parameter_missing")
     method = None
@@ -77,26 +75,6 @@ def _trial_end(world: World, params: Object) -> int | None:
     return params.get("trial_end")
 
 
-def _recurring(world: World, item: Object) -> Object:
-    price = catalog.price_from(world, item)
-    if price["recurring"] is None:
-        raise invalid(
-            "The price specified is set to `type=one_time` but this field only accepts prices with "
-            "`type=recurring`.",
-            "items[0][price]",
-        )
-    return price
-
-
-def _more(item: Object) -> Object:
-    more: Object = {"quantity": item.get("quantity", 1)}
-    if item.get("metadata"):
-        more["metadata"] = item["metadata"]
-    if item.get("tax_rates"):
-        more["tax_rates"] = item["tax_rates"]
-    return more
-
-
 def _update(call: Call) -> Object:
     world, params = call.world, call.params
     subscription = world.get("subscription", call.id)
@@ -126,7 +104,7 @@ def _update(call: Call) -> Object:
         subscribing.end_trial(world, subscription)
     if "items" in params:
         behavior = params.get("proration_behavior", "create_prorations")
-        _change_items(world, subscription, params["items"], behavior)
+        change_items(world, subscription, params["items"], behavior)
     emit(world, "customer.subscription.updated", subscription, before=before)
     return subscription
 
@@ -136,80 +114,6 @@ def _cancel_later(world: World, subscription: Object, wanted: bool) -> None:
         cancel_at_period_end=wanted,
         cancel_at=subscribing.period_of(subscription)[1] if wanted else None,
         canceled_at=world.now if wanted else None,
-    )
-
-
-def _change_items(world: World, subscription: Object, changes: list[Object], behavior: str) -> None:
-    """New prices, quantities, items. What is left of the period is credited at the old price and
-    charged at the new; a new interval begins a new period at once."""
-    items = subscription["items"]["data"]
-    interval = items[0]["price"]["recurring"]["interval"]
-    prorate = behavior != "none" and subscription["status"] == "active"
-    for change in changes:
-        old = _item(items, change)
-        if old is not None and prorate:
-            _prorate(world, subscription, old, -1)
-        if change.get("deleted"):
-            items.remove(old)
-            continue
-        new = _changed(world, subscription, old, change)
-        if old is None:
-            items.append(new)
-        if prorate and new["price"]["recurring"]["interval"] == interval:
-            _prorate(world, subscription, new, 1)
-    if items[0]["price"]["recurring"]["interval"] != interval:
-        subscribing.restart(world, subscription, "subscription_update")
-    elif behavior == "always_invoice":
-        lines = pending_lines(world, subscription)
-        if lines:
-            subscribing.bill_now(world, subscription, "subscription_update", lines=lines)
-
-
-def _item(items: list[Object], change: Object) -> Object | None:
-    if "id" not in change:
-        return None
-    for item in items:
-        if item["id"] == change["id"]:
-            return item
-    raise missing("subscription item", change["id"], "items[0][id]", 400)
-
-
-def _changed(world: World, subscription: Object, old: Object | None, change: Object) -> Object:
-    if old is None:
-        start, finish = subscribing.period_of(subscription)
-        price = _recurring(world, change)
-        period = {"current_period_start": start, "current_period_end": finish}
-        return make_item(world, subscription["id"], price, **_more(change) | period)
-    if "price" in change or "price_data" in change:
-        price = _recurring(world, change)
-        old.update(price=copied(price), plan=plan_of(price))
-    old["quantity"] = change.get("quantity", old["quantity"])
-    merge_metadata(old, change.get("metadata"))
-    return old
-
-
-def _prorate(world: World, subscription: Object, item: Object, sign: int) -> None:
-    """A pending invoice item for the unused (-1) or remaining (1) time, to the second."""
-    start, finish = subscribing.period_of(subscription)
-    left = Fraction(max(finish - world.now, 0), finish - start)
-    price = item["price"]
-    amount = sign * rounded(price["unit_amount"] * item["quantity"] * left)
-    name = world.get("product", price["product"])["name"]
-    rates = [r["id"] for r in item["tax_rates"]]
-    invoice_items.make_item(
-        world,
-        world.get("customer", subscription["customer"]),
-        amount,
-        price["currency"],
-        description=f"{'Unused' if sign < 0 else 'Remaining'} time on {name}",
-        discountable=False,
-        period={"start": world.now, "end": finish},
-        proration=True,
-        quantity=item["quantity"],
-        _price=price["id"],
-        _subscription=subscription["id"],
-        _subscription_item=item["id"],
-        _tax_rates=rates or None,
     )
 
 
@@ -223,7 +127,7 @@ def _cancel(call: Call) -> Object:
     )
     if call.params.get("prorate") and subscription["status"] == "active":
         for item in subscription["items"]["data"]:
-            _prorate(world, subscription, item, -1)
+            prorate(world, subscription, item, -1)
     if call.params.get("invoice_now"):
         lines = pending_lines(world, subscription)
         if lines:
@@ -264,7 +168,7 @@ def _update_item(call: Call) -> Object:
     before = copied(subscription)
     change = {k: v for k, v in call.params.items() if k in ("price", "quantity", "metadata")}
     behavior = call.params.get("proration_behavior", "create_prorations")
-    _change_items(world, subscription, [change | {"id": item["id"]}], behavior)
+    change_items(world, subscription, [change | {"id": item["id"]}], behavior)
     emit(world, "customer.subscription.updated", subscription, before=before)
     return item
 

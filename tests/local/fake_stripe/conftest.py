@@ -138,6 +138,6 @@ def pay(fake: FakeStripe, session_id: str, **form: str) -> tuple[int, str, str]:
 def control(fake: FakeStripe, path: str, given: dict[str, Any] | None = None) -> dict[str, Any]:
     """One call of the control surface; GET without a body."""
     data = json.dumps(given).encode() if given is not None else None
-    request = urllib.request.Request(f"{fake.url}/_control{path}", data=data)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+    request = urllib.request.Request(f"{fake.url}/_control{path}", data=data)
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return json.loads(answer.read())

@@ -62,9 +62,7 @@ def test_invoice_payments_are_found_from_either_side(api: Any) -> None:
     ("inclusive", "total", "untaxed", "tax"),
     [(True, 2990, 2513, 477), (False, 3558, 2990, 568)],
 )
-def test_explicit_tax_rates(
-    api: Any, inclusive: bool, total: int, untaxed: int, tax: int
-) -> None:
+def test_explicit_tax_rates(api: Any, inclusive: bool, total: int, untaxed: int, tax: int) -> None:
     rate = a_tax_rate(api, inclusive=inclusive)
     draft = a_draft(api, a_customer(api), default_tax_rates=[rate])
     assert (draft.total, draft.total_excluding_tax) == (total, untaxed)

@@ -39,7 +39,9 @@ def a_link(api: Any, price: str, **given: Any) -> Any:
 
 def test_a_guest_pays_through_a_link(fake: FakeStripe, api: Any, inbox: Inbox) -> None:
     link = a_link(api, a_price(api), metadata={"campaign": "may"})
-    status, page, _ = browse(f"{link.url}?client_reference_id=tok_ann&prefilled_email=s@example.com")
+    status, page, _ = browse(
+        f"{link.url}?client_reference_id=tok_ann&prefilled_email=s@example.com"
+    )
     assert status == 200 and 'value="s@example.com"' in page and "EUR 49.00" in page
     id_ = session_of(page)
     status, _, where = pay(fake, id_)
@@ -191,9 +193,7 @@ def test_success_url_and_details(fake: FakeStripe, api: Any) -> None:
     details = session.total_details
     assert (details.amount_tax, details.amount_shipping, session.amount_total) == (380, 490, 2870)
     assert pay(fake, session.id)[2] == f"{SHOP}/{session.id}"
-    shown = api.checkout.sessions.retrieve(
-        session.id, {"expand": ["line_items", "payment_intent"]}
-    )
+    shown = api.checkout.sessions.retrieve(session.id, {"expand": ["line_items", "payment_intent"]})
     assert shown.payment_intent.metadata.to_dict() == {"c": "d"}
     assert shown.payment_intent.amount == 2870
     assert (shown.line_items.data[0].amount_total, shown.url) == (2380, None)

@@ -109,7 +109,9 @@ def test_anything_but_2xx_is_sent_again(
     )
 
 
-def test_a_closed_door_is_given_up_and_redelivered(fake: FakeStripe, api: Any, inbox: Inbox) -> None:
+def test_a_closed_door_is_given_up_and_redelivered(
+    fake: FakeStripe, api: Any, inbox: Inbox
+) -> None:
     control(fake, "/deliveries", {"backoff_seconds": [0.01]})
     inbox.status = 503
     api.customers.create({})
@@ -131,9 +133,7 @@ def test_repeats(fake: FakeStripe, api: Any, inbox: Inbox) -> None:
 
 
 @pytest.mark.parametrize("order", ["fifo", "reverse", "random"])
-def test_held_and_released_in_order(
-    fake: FakeStripe, api: Any, inbox: Inbox, order: str
-) -> None:
+def test_held_and_released_in_order(fake: FakeStripe, api: Any, inbox: Inbox, order: str) -> None:
     control(fake, "/deliveries", {"mode": "hold", "order": order, "seed": 7})
     for n in range(6):
         api.customers.create({"name": str(n)})

@@ -83,7 +83,7 @@ def test_the_command_saves_when_it_is_told_to_end(tmp_path: Path, how: signal.Si
     state = tmp_path / "stripe.json"
     command = [sys.executable, "-m", "local.fake_stripe", "--port", "0", "--state", str(state)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
     )
     try:
@@ -91,7 +91,7 @@ def test_the_command_saves_when_it_is_told_to_end(tmp_path: Path, how: signal.Si
         url = process.stdout.readline().split()[-1]
         api = stripe.StripeClient(KEY, base_addresses={"api": url}).v1
         made = api.customers.create({"name": "Sam"})
-        with urllib.request.urlopen(f"{url}/_control/health") as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{url}/_control/health") as answer:
             assert json.loads(answer.read())["ok"] is True
         process.send_signal(how)
         assert process.wait(10) == 0

@@ -96,7 +96,8 @@ def test_a_renewal_stays_a_draft_for_an_hour(fake: FakeStripe, api: Any) -> None
 
 
 @pytest.mark.parametrize(
-    ("behavior", "status"), [("allow_incomplete", "incomplete"), ("default_incomplete", "incomplete")]
+    ("behavior", "status"),
+    [("allow_incomplete", "incomplete"), ("default_incomplete", "incomplete")],
 )
 def test_a_declined_start_stays_incomplete(
     fake: FakeStripe, api: Any, behavior: str, status: str
