@@ -59,13 +59,20 @@ class Control:
             case "POST", ["run", name]:
                 return self._run(name)
             case "GET", ["inbox"]:
-                return _json(200, self._stores().inbox.list_all_for_operator())
+                return self._listed(lambda: self._stores().inbox)
             case "GET", ["work"]:
-                return _json(200, self._stores().work.list_all_for_operator())
+                return self._listed(lambda: self._stores().work)
             case "GET", ["health"]:
                 return _json(200, {"ready": True})
             case _:
                 return _refusal(404, f"There is no {request.method} {path} on this machine.")
+
+    def _listed(self, listing: Callable[[], Listing]) -> Answer:
+        try:
+            return _json(200, listing().list_all_for_operator())
+        except Exception as error:
+            log.exception("a listing failed")
+            return _refusal(500, f"The list failed: {type(error).__name__}. The log says more.")
 
     def _move_clock(self, body: bytes) -> Answer:
         days = _days_in(body)

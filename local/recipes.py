@@ -24,10 +24,9 @@ def recipes(place: Place, parts: Parts) -> list[Recipe]:
             name="fake_stripe",
             module=parts.fake_stripe,
             arguments=(
-                "--port",
-                str(ports["fake Stripe"]),
-                "--state",
-                str(place.state_dir / "fake_stripe.json"),
+                *("--host", "localhost"),  # so do its addresses begin
+                *("--port", str(ports["fake Stripe"])),
+                *("--state", str(place.state_dir / "fake_stripe.json")),
             ),
             environment=environment,
             ready_url=f"http://{HOST}:{ports['fake Stripe']}/_control/health",

@@ -4,7 +4,7 @@ Nothing is edited or deleted. What a reward should be is posted as the differenc
 posted before, so a repeat posts nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chalicelib.core.facts import Ms
@@ -31,7 +31,7 @@ class Entry:
     currency: str
     kind: str
     because: str
-    postings: Sequence[Posting]
+    postings: tuple[Posting, ...]
     sale: str = ""
     payout: str = ""
 

@@ -3,11 +3,14 @@
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from chalicelib.core.refusals import Invalid
 
 EMAIL = re.compile(r"[^\s@<>\"(),:;\\\[\]\x00-\x1f]{1,64}@[^\s@.<>]+(\.[^\s@.<>]+)+")
 MAX_EMAIL = 254
+MAX_KEY_BYTES = 255  # of the merchant's own keys, in UTF-8: they stand in the store's sort keys
+MAX_ID = 128  # of an id or a key in an address; ours are far shorter
 MAX_TAGS = 20
 MAX_TAG = 100
 
@@ -59,9 +62,43 @@ def short_text(
 
 def email_problem(text: str) -> str:
     """What is wrong with an e-mail address, or an empty string."""
-    if len(text) > MAX_EMAIL or not EMAIL.fullmatch(text) or not is_text(text):
+    if len(text.encode(errors="replace")) > MAX_EMAIL or not EMAIL.fullmatch(text) or not is_text(text):
         return "This is not an e-mail address."
     return ""
+
+
+def key_problem(text: str) -> str:
+    """What is wrong with a merchant's own key for a thing, or an empty string."""
+    if not is_text(text):
+        return "This has characters that cannot be stored."
+    if len(text.encode()) > MAX_KEY_BYTES:
+        return f"This has at most {MAX_KEY_BYTES} bytes; a letter outside ASCII is two to four."
+    return ""
+
+
+SITE = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9_.~-]+)*/?")
+PAYMENT_LINK = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/[!-~]{1,400}")
+
+
+def site_problem(url: str) -> str:
+    """What is wrong with the address of a program's website, or an empty string."""
+    if len(url) > MAX_EMAIL or not SITE.fullmatch(url) or not _has_port(url):
+        return "Write the website's address as https://shop.example.com."
+    return ""
+
+
+def payment_link_problem(url: str) -> str:
+    """What is wrong with the address of a Payment Link, or an empty string."""
+    if not PAYMENT_LINK.fullmatch(url) or not _has_port(url):
+        return "Write a Payment Link as https://buy.stripe.com/…"
+    return ""
+
+
+def _has_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def email_address(body: Mapping[str, Any], field: str, errors: FieldErrors) -> str:

@@ -91,8 +91,8 @@ def json_body(request: Request) -> Any:
         return {}
     try:
         return json.loads(raw, parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise Invalid({"body": ["This is not JSON."]}) from error
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise Invalid({"body": ["This is not JSON, or holds a number beyond reading."]}) from error
 
 
 def _no_constant(name: str) -> Any:
@@ -112,7 +112,7 @@ def base_url(request: Request) -> str:
     """Where this deployment is reached, without a slash at the end: custom domain or stage path,
     from the request's own context."""
     context = request.context
-    scheme = header(request, "x-forwarded-proto") or "https"
+    scheme = "http" if header(request, "x-forwarded-proto") == "http" else "https"
     own = str(context.get("path", ""))
     prefix = own[: -len(_requested(request))] if own.endswith(_requested(request)) else ""
     return f"{scheme}://{context.get('domainName', 'localhost')}{prefix}"

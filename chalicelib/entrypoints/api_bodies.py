@@ -1,5 +1,6 @@
 """The API's request bodies. Unknown fields are refused, so that a misspelt one is not lost."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -21,7 +22,13 @@ from chalicelib.core.facts import Ms
 from chalicelib.core.money import CURRENCIES, MAX_DIGITS, Money, from_decimal, within_digits
 from chalicelib.core.program import Rule
 from chalicelib.core.refusals import Invalid
-from chalicelib.core.validation import email_problem, is_text
+from chalicelib.core.validation import (
+    email_problem,
+    is_text,
+    key_problem,
+    payment_link_problem,
+    site_problem,
+)
 
 YEAR_3000_S = 32_503_680_000
 
@@ -32,10 +39,15 @@ def _printable(text: str) -> str:
     return text
 
 
-def _email(text: str) -> str:
-    if problem := email_problem(text):
-        raise ValueError(problem)
-    return text
+def _without(problem_of: Callable[[str], str]) -> AfterValidator:
+    """Refuses a text for which ``problem_of`` has a sentence."""
+
+    def checked(text: str) -> str:
+        if problem := problem_of(text):
+            raise ValueError(problem)
+        return text
+
+    return AfterValidator(checked)
 
 
 def _number_as_text(value: Any) -> Any:
@@ -49,9 +61,16 @@ def _currency(value: Any) -> str:
 
 
 def _decimal_text(value: Any) -> Any:
+    """A JSON number digit by digit as it was sent; one with an exponent written out, unless it is
+    beyond any amount (writing out ``1e999999999`` would fill the memory)."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         raise ValueError("An amount is a number, or digits in a text.")
-    return format(value, "f") if isinstance(value, Decimal) and value.is_finite() else str(value)
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= 20:
+        return format(value, "f")
+    text = str(value)
+    if len(text) > 40:
+        raise ValueError(f"An amount has at most {MAX_DIGITS} digits.")
+    return text.strip()
 
 
 def _day_ms(value: Any) -> Ms:
@@ -93,7 +112,7 @@ LongKey = Annotated[
     str,
     _NumberOrText,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
-    _Printable,
+    _without(key_problem),
 ]
 Name = Annotated[
     str, _NumberOrText, StringConstraints(strip_whitespace=True, max_length=100), _Printable
@@ -101,7 +120,7 @@ Name = Annotated[
 Text = Annotated[
     str, _NumberOrText, StringConstraints(strip_whitespace=True, max_length=255), _Printable
 ]
-Email = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_email)]
+Email = Annotated[str, StringConstraints(strip_whitespace=True), _without(email_problem)]
 Tags = Annotated[list[Name], Field(max_length=20)]
 Currency = Annotated[str, BeforeValidator(_currency)]
 Amount = Annotated[str, BeforeValidator(_decimal_text)]
@@ -258,9 +277,7 @@ class Setting(Body):
 
 
 class WebsiteBody(Body):
-    url: (
-        Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[\w.~-]+)*/?$")] | None
-    ) = None
+    url: Annotated[str, _without(site_problem)] | None = None
     cookie_days: Annotated[StrictInt, Field(ge=1, le=400)] | None = None
     parameters: (
         Annotated[
@@ -273,10 +290,7 @@ class WebsiteBody(Body):
         Annotated[str, Field(pattern=r"^(/([A-Za-z0-9._~-]+/)+)?$", max_length=64)] | None
     ) = None
     payment_links: (
-        Annotated[
-            list[Annotated[str, Field(pattern=r"^https?://[!-~]{1,500}$")]], Field(max_length=50)
-        ]
-        | None
+        Annotated[list[Annotated[str, _without(payment_link_problem)]], Field(max_length=50)] | None
     ) = None
     payment_link_hosts: (
         Annotated[

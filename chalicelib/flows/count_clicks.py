@@ -16,11 +16,11 @@ from chalicelib.core.people import People
 from chalicelib.core.refusals import Unavailable
 from chalicelib.core.told import Told
 from chalicelib.flows.gather import gather
-from chalicelib.flows.settle_work import book_and_settle
+from chalicelib.flows.settle_work import book_and_settle, discard
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.records import Click
-from chalicelib.storage.store import Add, Item, Key, Put, Remove, Stale, Store, Write
+from chalicelib.storage.store import Add, Item, Key, Put, Stale, Store, Write
 
 AT_ONCE = 25  # clicks of one transaction: each its mark, and at most two counters
 TRIES = 6
@@ -88,7 +88,7 @@ def _tell_who_waited(wanted: Sequence[Key], *, store: Store, now: Ms) -> None:
             seen = records.read_click(click)
             scope = Scope(seen.program, "live" if key.sk == "awaited#live" else "test")
             see_click(seen, str(item.body["identity"]), scope=scope, store=store, now=now)
-            store.commit([Remove(key, item.version)])
+            discard(item, store=store)
 
 
 def see_click(click: Click, identity: str, *, scope: Scope, store: Store, now: Ms) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from chalicelib.core.facts import Bond, Ms, edge
 from chalicelib.core.people import Household, People
@@ -116,5 +117,11 @@ def _claim_references(household: Household, *, scope: Scope, store: Store, now: 
             tie = edge(reference.identity, f"key:{key}", Bond.REFERENCE, reference.at)
             told = Told(people=People(edges={tie.id: tie}))
             joined = book_facts(told, scope=scope, store=store, now=now).household
-            store.commit([Remove(item.key, item.version)])
+            discard(item, store=store)
     return joined
+
+
+def discard(item: Item, *, store: Store) -> None:
+    """Remove what has been dealt with; somebody else may have done so already."""
+    with suppress(Stale):
+        store.commit([Remove(item.key, item.version)])

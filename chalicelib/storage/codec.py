@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import IntEnum
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from chalicelib.core.program import Dated, Rule
 
@@ -64,7 +64,9 @@ def _load(shape: Any, data: Any) -> Any:
         return frozenset(_load(args[0], item) for item in data)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return {key: _load(args[1], item) for key, item in data.items()}
-    return data
+    if origin is Literal:
+        return data
+    raise TypeError(f"{shape} is not stored")
 
 
 def _load_plain(shape: Any, data: Any) -> Any:

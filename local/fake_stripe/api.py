@@ -6,7 +6,7 @@ import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import checks
+from . import checks, permissions
 from .blanks import listing
 from .calls import Call, Route, Rows
 from .errors import StripeRefusal, invalid
@@ -14,7 +14,7 @@ from .events import pictured
 from .expanding import expand
 from .form import decode
 from .jobs import run_due
-from .keys import account_name
+from .keys import account_name, key_of
 from .resources import ROUTES
 from .versions import NEWEST, render, shown_event
 from .world import Object, World, public
@@ -41,7 +41,9 @@ def answer(
     with fake.lock:
         request_id = "req_" + fake.random_text(14)
         try:
-            world = _world(fake, headers)
+            key = key_of(headers.get("authorization", ""))
+            world = _world(fake, key, headers)
+            permissions.check(world, key, method, path)
             raw = decode(body.decode() if method == "POST" else query)
             world.request = {
                 "id": request_id,
@@ -67,8 +69,8 @@ def answer(
     return made
 
 
-def _world(fake: "FakeStripe", headers: dict[str, str]) -> World:
-    world = fake.world(account_name(headers.get("authorization", "")))
+def _world(fake: "FakeStripe", key: str, headers: dict[str, str]) -> World:
+    world = fake.world(account_name(key))
     other = headers.get("stripe-account")
     if other is None or other == world.account_id:
         return world

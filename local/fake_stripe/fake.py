@@ -60,6 +60,7 @@ class FakeStripe:
         self.url = "http://127.0.0.1"
         self.worlds: dict[str, World] = {}
         self.embeds: dict[str, dict[str, Any]] = {}
+        self.restricted: dict[str, list[str]] = {}
         self.faults: list[str] = []
         self.deliveries = Deliveries(self)
         self._random = random.Random(seed)
@@ -194,6 +195,7 @@ class FakeStripe:
         return {
             "offset_seconds": self.offset_seconds,
             "embeds": self.embeds,
+            "restricted": self.restricted,
             "worlds": {name: world.dump() for name, world in self.worlds.items()},
             "deliveries": self.deliveries.dump(),
         }
@@ -201,6 +203,7 @@ class FakeStripe:
     def _load(self, dumped: dict[str, Any]) -> None:
         self.offset_seconds = dumped["offset_seconds"]
         self.embeds = dumped["embeds"]
+        self.restricted = dumped.get("restricted", {})
         for name, world in dumped["worlds"].items():
             self.world(name).load(world)
         self.deliveries.load(dumped["deliveries"])

@@ -14,12 +14,15 @@ _SECRET = re.compile(r"(?:sk|rk)_test_([A-Za-z0-9]+)(?:_\w*)?")
 _PUBLISHABLE = re.compile(r"pk_test_([A-Za-z0-9]+)(?:_\w*)?")
 
 
-def account_name(authorization: str) -> str:
-    """The account's name from `Bearer <key>` or `Basic <key>:`. Raises 401 for anything else."""
+def key_of(authorization: str) -> str:
+    """The key in `Bearer <key>` or `Basic <key>:`, else what stands there."""
     scheme, _, key = authorization.strip().partition(" ")
-    if scheme.lower() == "basic":
-        key = _basic_user(key)
-    found = _SECRET.fullmatch(key.strip())
+    return _basic_user(key) if scheme.lower() == "basic" else key.strip()
+
+
+def account_name(key: str) -> str:
+    """The name of a secret or restricted test key's account. Raises 401 for anything else."""
+    found = _SECRET.fullmatch(key)
     if found is None:
         shown = f"{key[:8]}****{key[-4:]}" if len(key) > 12 else "****"
         said = f"Invalid API Key provided: {shown}" if key else "You did not provide an API key."

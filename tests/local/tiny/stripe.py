@@ -27,6 +27,7 @@ class Handler(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("--host")
     parser.add_argument("--port", type=int)
     parser.add_argument("--state")
     ThreadingHTTPServer(("127.0.0.1", parser.parse_args().port), Handler).serve_forever()
