@@ -77,7 +77,7 @@ def currency_code(text: object, *, field: str = "currency") -> str:
     return text.strip().lower()
 
 
-_DECIMAL = re.compile(r"\d{1,15}(?:\.\d{1,6})?")
+_DECIMAL = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,6})?")
 
 
 def from_decimal(text: str, currency: str, *, field: str = "amount") -> Money:

@@ -10,7 +10,8 @@ from chalicelib.core.refusals import Invalid
 EMAIL = re.compile(r"[^\s@<>\"(),:;\\\[\]\x00-\x1f]{1,64}@[^\s@.<>]+(\.[^\s@.<>]+)+")
 MAX_EMAIL = 254
 MAX_KEY_BYTES = 255  # of the merchant's own keys, in UTF-8: they stand in the store's sort keys
-MAX_ID = 128  # of an id or a key in an address; ours are far shorter
+MAX_URL = 255
+PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # of a program, a partner, a connection
 MAX_TAGS = 20
 MAX_TAG = 100
 
@@ -62,7 +63,11 @@ def short_text(
 
 def email_problem(text: str) -> str:
     """What is wrong with an e-mail address, or an empty string."""
-    if len(text.encode(errors="replace")) > MAX_EMAIL or not EMAIL.fullmatch(text) or not is_text(text):
+    if (
+        len(text.encode(errors="replace")) > MAX_EMAIL
+        or not EMAIL.fullmatch(text)
+        or not is_text(text)
+    ):
         return "This is not an e-mail address."
     return ""
 
@@ -82,7 +87,7 @@ PAYMENT_LINK = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?/[!-~]{1,400}")
 
 def site_problem(url: str) -> str:
     """What is wrong with the address of a program's website, or an empty string."""
-    if len(url) > MAX_EMAIL or not SITE.fullmatch(url) or not _has_port(url):
+    if len(url) > MAX_URL or not SITE.fullmatch(url) or not _has_port(url):
         return "Write the website's address as https://shop.example.com."
     return ""
 

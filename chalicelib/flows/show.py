@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,11 +20,13 @@ from chalicelib.flows.record_sale import find_sale
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.records import Balance
-from chalicelib.storage.store import Item, Key, Store
+from chalicelib.storage.store import IndexName, Item, Key, Store
 
 POINTERS = 32
 MAX_CURRENCIES = 50
-REWARD_PAGES = 100  # of 50 sales
+REWARD_PAGES = 50
+SALES_AT_ONCE = 100
+MAX_ENTRY_ID_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +45,16 @@ class ShownPartner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownCustomer:
+class ShownPerson:
+    """Who a customer is, as a sale names him."""
+
     id: str
     person: Person
     profile: Profile | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownCustomer(ShownPerson):
     referral: Referral
     partner: Partner | None
     created_at: Ms
@@ -67,21 +76,33 @@ class ShownReward:
 class ShownSale:
     settled: SettledSale
     summary: Summary
-    customer: ShownCustomer | None
+    customer: ShownPerson | None
     partner: Partner | None
     rewards: tuple[ShownReward, ...]
 
 
 def show_partner(partner: Partner, *, scope: Scope, store: Store) -> ShownPartner:
     """A partner with its balances and its clicks ever."""
-    page = store.query("records", keys.balance(scope, partner.key, "").pk, limit=MAX_CURRENCIES)
-    total = keys.click_count(scope.program, partner.key, "total")
-    counted = store.get([total]).get(total)
-    return ShownPartner(
-        partner=partner,
-        balances={item.key.sk: records.read_balance(item) for item in page.items},
-        clicks=counted.numbers.get("clicks", 0) if counted else 0,
-    )
+    return _shown_partners([partner], scope=scope, store=store)[0]
+
+
+def _shown_partners(
+    partners: Sequence[Partner], *, scope: Scope, store: Store
+) -> list[ShownPartner]:
+    """A query for each one's balances, whatever their currencies, and one trip for all clicks."""
+    totals = [keys.click_count(scope.program, partner.key, "total") for partner in partners]
+    counted = store.get(totals) if totals else {}
+    shown = []
+    for partner, total in zip(partners, totals, strict=True):
+        page = store.query("records", keys.balance(scope, partner.key, "").pk, limit=MAX_CURRENCIES)
+        shown.append(
+            ShownPartner(
+                partner=partner,
+                balances={item.key.sk: records.read_balance(item) for item in page.items},
+                clicks=counted[total].numbers.get("clicks", 0) if total in counted else 0,
+            )
+        )
+    return shown
 
 
 def customer_id(person: Person) -> str:
@@ -126,17 +147,12 @@ def find_customer(name: str, *, scope: Scope, store: Store) -> ShownCustomer:
         )
         program = read_program(scope.program, store=store)
         person = person_of(stored.household.people, identity)
-        return _shown(person, stored, program, scope=scope, store=store)
+        return _shown(person, stored, program, scope, store)
     raise NotFound("There is no such customer.")
 
 
 def _shown(
-    person: Person,
-    stored: Stored,
-    program: Program,
-    *,
-    scope: Scope,
-    store: Store,
+    person: Person, stored: Stored, program: Program, scope: Scope, store: Store
 ) -> ShownCustomer:
     household = stored.household
     pointers = sorted(stored.pointers, key=lambda p: p.place)
@@ -165,35 +181,57 @@ def _shown(
     )
 
 
-def list_customers(*, scope: Scope, store: Store, limit: int, after: str) -> Rows:
+def list_customers(
+    *, scope: Scope, store: Store, limit: int, after: str = "", skip: int = 0
+) -> Rows:
     """Customers in the order in which they were first seen, newest first."""
-    program = read_program(scope.program, store=store)
+    place, left = "", list[tuple[Item, Person]]()
+    if after:
+        item, known = _customer_named(after, scope=scope, store=store)
+        left = [(i, person) for i, person in _people_of(item) if person.main > known.main]
+        place = _listed_at(item)
     page = store.find(
         "records",
         "listing",
         f"{scope}#customers",
-        after=after and _place_of_customer(after, scope=scope, store=store),
-        limit=limit,
+        after=place,
+        limit=skip + limit,
         backwards=True,
     )
-    rows: list[ShownCustomer] = []
+    items = store.get([found.key for found in page.items])
     for found in page.items:
-        name = found.key.pk.rsplit("#household#", 1)[1]
-        if found.key not in store.get([found.key]):
+        if found.key in items:
+            left += _people_of(items[found.key])
+    program = read_program(scope.program, store=store)
+    rows = [
+        _shown(person, _with_sales(item, scope=scope, store=store), program, scope, store)
+        for item, person in left[skip : skip + limit]
+    ]
+    return Rows(rows=rows, more=page.more or len(left) > skip + limit)
+
+
+def _people_of(item: Item) -> list[tuple[Item, Person]]:
+    """The customers of a stored set of identities, in a lasting order."""
+    return [(item, person) for person in persons(records.read_household(item).people)]
+
+
+def _with_sales(item: Item, *, scope: Scope, store: Store) -> Stored:
+    name = records.read_household(item).id
+    return read_household(name, scope=scope, store=store, pointers=POINTERS)
+
+
+def _customer_named(name: str, *, scope: Scope, store: Store) -> tuple[Item, Person]:
+    """The stored set of identities in which a customer is, and the customer."""
+    meant = identities_meant(name)
+    items = store.get([keys.identity(scope, identity) for identity in meant])
+    for identity in meant:
+        found = items.get(keys.identity(scope, identity))
+        if found is None:
             continue
-        stored = read_household(name, scope=scope, store=store, pointers=POINTERS)
-        for person in persons(stored.household.people):
-            rows.append(_shown(person, stored, program, scope=scope, store=store))
-    return Rows(rows=rows, more=page.more)
-
-
-def _place_of_customer(name: str, *, scope: Scope, store: Store) -> str:
-    for identity in identities_meant(name):
-        key = keys.identity(scope, identity)
+        key = keys.household(scope, str(found.body["household"]))
         item = store.get([key]).get(key)
         if item is not None:
-            household = keys.household(scope, str(item.body["household"]))
-            return _listed_at(store.get([household]).get(household))
+            return item, person_of(records.read_household(item).people, identity)
     raise NotFound("There is no such customer to start after.")
 
 
@@ -203,7 +241,9 @@ def _listed_at(item: Item | None) -> str:
     return item.listing[1]
 
 
-def list_partners(*, scope: Scope, store: Store, limit: int, after: Key | None) -> Rows:
+def list_partners(
+    *, scope: Scope, store: Store, limit: int, after: Key | None = None, skip: int = 0
+) -> Rows:
     """Partners, newest first."""
     place = _listed_at(store.get([after]).get(after)) if after else ""
     page = store.find(
@@ -211,28 +251,57 @@ def list_partners(*, scope: Scope, store: Store, limit: int, after: Key | None) 
         "listing",
         f"{scope.program}#partners",
         after=place,
-        limit=limit,
+        limit=skip + limit,
         backwards=True,
     )
-    items = store.get([found.key for found in page.items])
-    rows = [
-        show_partner(records.read_partner(items[found.key]), scope=scope, store=store)
-        for found in page.items
-        if found.key in items
-    ]
-    return Rows(rows=rows, more=page.more)
+    found = [item.key for item in page.items[skip:]]
+    items = store.get(found) if found else {}
+    partners = [records.read_partner(items[key]) for key in found if key in items]
+    return Rows(rows=_shown_partners(partners, scope=scope, store=store), more=page.more)
 
 
 def show_sale(settled: SettledSale, *, scope: Scope, store: Store) -> ShownSale:
     """A sale with its customer, partner and rewards."""
-    partners, periods = _people_of_sales([settled], scope=scope, store=store)
-    customer = None
-    if settled.owner:
-        try:
-            customer = find_customer(settled.owner.split(":", 1)[1], scope=scope, store=store)
-        except NotFound:
-            customer = None
-    return _shown_sale(settled, customer, partners, periods)
+    return _shown_sales([settled], scope=scope, store=store)[0]
+
+
+def _shown_sales(sales: Sequence[SettledSale], *, scope: Scope, store: Store) -> list[ShownSale]:
+    """Four trips for a page: identities, customers, partners with balances."""
+    buyers = _buyers(sales, scope=scope, store=store)
+    partners, balances = _people_of_sales(sales, scope=scope, store=store)
+    return [
+        ShownSale(
+            settled=settled,
+            summary=settled.summary(),
+            customer=buyers.get(settled.owner),
+            partner=partners.get(settled.credited),
+            rewards=rewards_of(settled, partners, balances),
+        )
+        for settled in sales
+    ]
+
+
+def _buyers(
+    sales: Sequence[SettledSale], *, scope: Scope, store: Store
+) -> dict[Identity, ShownPerson]:
+    """The customers who own these sales, by the owning identity."""
+    owners = {settled.owner: keys.identity(scope, settled.owner) for settled in sales}
+    owners.pop("", None)
+    found = store.get(list(owners.values())) if owners else {}
+    homes = {
+        owner: keys.household(scope, str(found[key].body["household"]))
+        for owner, key in owners.items()
+        if key in found
+    }
+    items = store.get(list(homes.values())) if homes else {}
+    buyers: dict[Identity, ShownPerson] = {}
+    for owner, home in homes.items():
+        if home in items:
+            people = records.read_household(items[home]).people
+            person = person_of(people, owner)
+            profile = profile_of(people, person)
+            buyers[owner] = ShownPerson(id=customer_id(person), person=person, profile=profile)
+    return buyers
 
 
 def _people_of_sales(
@@ -242,21 +311,6 @@ def _people_of_sales(
     names |= {settled.credited for settled in sales if settled.credited}
     currencies = {n.split("|")[1] for settled in sales for n in settled.positions}
     return read_partners(names, currencies, scope=scope, store=store)
-
-
-def _shown_sale(
-    settled: SettledSale,
-    customer: ShownCustomer | None,
-    partners: dict[str, Partner],
-    balances: dict[str, Balance],
-) -> ShownSale:
-    return ShownSale(
-        settled=settled,
-        summary=settled.summary(),
-        customer=customer,
-        partner=partners.get(settled.credited),
-        rewards=rewards_of(settled, partners, balances),
-    )
 
 
 def rewards_of(
@@ -284,34 +338,37 @@ def rewards_of(
     return tuple(shown)
 
 
-def list_sales(*, scope: Scope, store: Store, limit: int, after: str, partner: str = "") -> Rows:
-    """Sales by time of payment, newest first; of one partner (lower-case key) where given."""
-    index, pk = ("partner", f"{scope}#{partner}") if partner else ("listing", f"{scope}#sales")
+def list_sales(
+    *, scope: Scope, store: Store, limit: int, after: str = "", skip: int = 0, partner: str = ""
+) -> Rows:
+    """Sales by time of payment, newest first; of one partner (lower-case key) where given.
+    ``after`` is a place as ``place_of_sale`` gives it."""
+    sales, more = _read_sales(
+        scope=scope, store=store, limit=limit, after=after, skip=skip, partner=partner
+    )
+    return Rows(rows=_shown_sales(sales, scope=scope, store=store), more=more)
+
+
+def _read_sales(
+    *, scope: Scope, store: Store, limit: int, after: str, skip: int = 0, partner: str
+) -> tuple[list[SettledSale], bool]:
+    index: IndexName = "partner" if partner else "listing"
     page = store.find(
         "records",
-        "partner" if index == "partner" else "listing",
-        pk,
+        index,
+        f"{scope}#{partner or 'sales'}",
         after=after,
-        limit=limit,
+        limit=skip + limit,
         backwards=True,
     )
-    items = store.get([found.key for found in page.items])
+    found = [item.key for item in page.items[skip:]]
+    items = store.get(found) if found else {}
     sales = [
-        records.read_sale(items[found.key])
-        for found in page.items
-        if found.key in items and "of" not in items[found.key].body
+        records.read_sale(items[key])
+        for key in found
+        if key in items and "of" not in items[key].body
     ]
-    partners, balances = _people_of_sales(sales, scope=scope, store=store)
-    rows = []
-    for settled in sales:
-        customer = None
-        if settled.owner:
-            try:
-                customer = find_customer(settled.owner.split(":", 1)[1], scope=scope, store=store)
-            except NotFound:
-                customer = None
-        rows.append(_shown_sale(settled, customer, partners, balances))
-    return Rows(rows=rows, more=page.more)
+    return sales, page.more
 
 
 def list_rewards(
@@ -320,6 +377,7 @@ def list_rewards(
     store: Store,
     limit: int,
     after: str,
+    skip: int = 0,
     partner: str,
     wanted: Callable[[ShownReward], bool],
 ) -> tuple[list[ShownReward], bool]:
@@ -333,15 +391,18 @@ def list_rewards(
         place = place_of_sale(settled)
         shown = show_sale(settled, scope=scope, store=store).rewards
         rows = [r for r in shown if r.id > after and wanted(r)]
+    more = True
     for _ in range(REWARD_PAGES):
-        page = list_sales(scope=scope, store=store, limit=50, after=place, partner=partner)
-        for sold in page.rows:
-            assert isinstance(sold, ShownSale)
-            rows.extend(r for r in sold.rewards if wanted(r))
-            place = place_of_sale(sold.settled)
-        if len(rows) > limit or not page.more:
+        if not more or len(rows) > skip + limit:
             break
-    return rows[:limit], len(rows) > limit
+        sales, more = _read_sales(
+            scope=scope, store=store, limit=SALES_AT_ONCE, after=place, partner=partner
+        )
+        partners, balances = _people_of_sales(sales, scope=scope, store=store)
+        for settled in sales:
+            rows.extend(r for r in rewards_of(settled, partners, balances) if wanted(r))
+            place = place_of_sale(settled)
+    return rows[skip : skip + limit], len(rows) > skip + limit or (more and bool(rows[skip:]))
 
 
 def place_of_sale(settled: SettledSale) -> str:
@@ -350,21 +411,19 @@ def place_of_sale(settled: SettledSale) -> str:
 
 
 def list_entries(
-    partner: str, *, scope: Scope, store: Store, limit: int, after: str
+    partner: str, *, scope: Scope, store: Store, limit: int, after: str = "", skip: int = 0
 ) -> tuple[list[Entry], bool]:
-    """A partner's ledger, newest first; ``after`` is an entry's id."""
-    place = ""
-    if after:
-        place = _place_of_entry(partner, after, scope=scope, store=store)
+    """A partner's ledger, newest first; ``after`` is ``<time>~<id>`` of an entry."""
+    place = _place_of_entry(partner, after, scope=scope, store=store) if after else ""
     page = store.query(
-        "records", keys.ledger(scope, partner), after=place, limit=limit, backwards=True
+        "records", keys.ledger(scope, partner), after=place, limit=skip + limit, backwards=True
     )
-    return [records.read_entry(item) for item in page.items], page.more
+    return [records.read_entry(item) for item in page.items[skip:]], page.more
 
 
 def _place_of_entry(partner: str, place: str, *, scope: Scope, store: Store) -> str:
     at, _, id = place.partition("~")
-    if not at.isdigit() or not id:
+    if not re.fullmatch(r"[0-9]{1,13}", at) or not 0 < len(id.encode()) <= MAX_ENTRY_ID_BYTES:
         raise NotFound("There is no such entry to start after.")
     key = keys.entry(scope, partner, int(at), id)
     if key not in store.get([key]):

@@ -6,6 +6,7 @@ POST     /_control/deliveries/release | flush {"timeout_seconds"} | redeliver {"
 POST     /_control/buy_buttons        {"key", "payment_link" | "price"}
 POST     /_control/pricing_tables     {"key", "prices": [...]}
 POST     /_control/accounts           {"key", "api_version"}
+POST     /_control/keys               {"key", "permissions": ["rak_..._read"] | null}
 POST     /_control/disputes           {"key", "charge", "reason", "inquiry", "amount"}
 GET      /_control/health
 """
@@ -148,6 +149,18 @@ def _dispute(fake: "FakeStripe", given: Object) -> Object:
         return public(made)
 
 
+def _keys(fake: "FakeStripe", given: Object) -> Object:
+    """Restricts a key to the named permissions; null gives it everything again."""
+    account_name_of_key(given["key"])
+    with fake.lock:
+        if given["permissions"] is None:
+            fake.restricted.pop(given["key"], None)
+        else:
+            fake.restricted[given["key"]] = list(given["permissions"])
+        fake.touched()
+        return {"permissions": fake.restricted.get(given["key"])}
+
+
 def _health(fake: "FakeStripe", given: Object) -> Object:
     with fake.lock:
         return {
@@ -174,6 +187,7 @@ _HANDLERS: dict[tuple[str, str], Callable[["FakeStripe", Object], Object]] = {
     ("POST", "/buy_buttons"): _buy_button,
     ("POST", "/pricing_tables"): _pricing_table,
     ("POST", "/accounts"): _account,
+    ("POST", "/keys"): _keys,
     ("POST", "/disputes"): _dispute,
     ("GET", "/health"): _health,
 }

@@ -26,7 +26,6 @@ from tests.builders.stripe_bodies import (
 )
 from tests.builders.world import World, day, token, twenty_percent
 
-
 SEEDS = int(os.environ.get("REFLEDGER_SEEDS", "15"))  # histories of each story
 
 

@@ -13,6 +13,8 @@ from . import invoicing
 from .invoice_making import make_invoice
 from .subscription_lines import discounts_for, due_date, pending_lines, subscription_lines
 
+WARNING_SECONDS = 3 * 86_400
+
 
 def begin(
     world: World,
@@ -53,6 +55,9 @@ def begin(
             subscription["status"] = "active"
     subscription.pop("_new")
     emit(world, "customer.subscription.created", subscription)
+    if subscription["status"] == "trialing":
+        soon = max(world.now, subscription["trial_end"] - WARNING_SECONDS)
+        world.schedule("trial_will_end", soon, subscription["id"])
     _plan_next(world, subscription)
     return invoice
 
@@ -84,6 +89,14 @@ def period_of(subscription: Object) -> tuple[int, int]:
 def _plan_next(world: World, subscription: Object) -> None:
     world.unschedule("renew_subscription", subscription["id"])
     world.schedule("renew_subscription", period_of(subscription)[1], subscription["id"])
+
+
+@job
+def trial_will_end(world: World, id_: str) -> None:
+    """Three days before a trial's end, or at once if it is shorter."""
+    subscription = world.table("subscription").get(id_)
+    if subscription is not None and subscription["status"] == "trialing":
+        emit(world, "customer.subscription.trial_will_end", subscription)
 
 
 @job

@@ -9,7 +9,7 @@ from local.fake_stripe import FakeStripe
 from local.fake_stripe.checks import ShapeFault, check_object
 from local.fake_stripe.world import public
 
-from .conftest import KEY, a_customer, a_price, client_of, paid_intent
+from .conftest import KEY, a_customer, a_price, client_of, control, paid_intent
 
 
 @pytest.mark.parametrize("key", ["nonsense", "sk_" + "live_acme_1", "pk_test_acme_1"])
@@ -86,6 +86,25 @@ def test_refusals_carry_stripes_code_and_parameter(
         param,
         status,
     )
+
+
+def test_a_restricted_key_is_told_what_it_lacks(fake: FakeStripe) -> None:
+    key = "rk_" + "test_acme_2"
+    control(fake, "/keys", {"key": key, "permissions": ["rak_customer_read", "rak_coupon_write"]})
+    restricted = client_of(fake, key).v1
+    assert restricted.customers.list().data == []
+    assert restricted.coupons.create({"percent_off": 5}).id == restricted.coupons.list().data[0].id
+    for call, lacking in (
+        (lambda: restricted.customers.create({}), "rak_customer_write"),
+        (lambda: restricted.invoices.list(), "rak_invoice_read"),
+        (lambda: restricted.accounts.retrieve_current(), "rak_accounts_kyc_basic_read"),
+    ):
+        with pytest.raises(stripe.PermissionError, match=lacking) as refused:
+            call()
+        assert refused.value.http_status == 403
+    assert client_of(fake).v1.invoices.list().data == []
+    control(fake, "/keys", {"key": key, "permissions": None})
+    assert restricted.invoices.list().data == []
 
 
 def test_unknown_urls_are_404(api: Any) -> None:

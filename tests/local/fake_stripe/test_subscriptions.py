@@ -81,6 +81,8 @@ def test_a_trial_begins_with_a_paid_zero_invoice(fake: FakeStripe, api: Any, inb
     [first] = api.invoices.list({"subscription": made.id}).data
     assert (first.status, first.total, first.billing_reason) == ("paid", 0, "subscription_create")
     move(fake, days=8)
+    [warned] = [e for e in inbox.events if e["type"].endswith("trial_will_end")]
+    assert warned["created"] == made.trial_end - 3 * 86_400
     assert api.subscriptions.retrieve(made.id).status == "active"
     assert reasons(api, subscription=made.id)[1:] == [("subscription_cycle", 2000)]
     assert "charge.succeeded" in inbox.types

@@ -1,0 +1,157 @@
+"""Things that happen at the same instant, and things that end half-way."""
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.core.refusals import Unavailable
+from chalicelib.storage.store import Stale, Write
+from tests.builders.stripe_bodies import a_refund, a_session, an_invoice
+from tests.builders.world import World, day, token, twenty_percent
+from tests.fakes.memory_store import MemoryStore
+
+
+def invoice(number: int, on: float) -> dict[str, Any]:
+    return an_invoice(
+        id=f"in_{number}",
+        payment_intent=f"pi_{number}",
+        charge=f"ch_{number}",
+        paid_at=day(on),
+    )
+
+
+def together(*calls: Callable[[], Any]) -> list[Any]:
+    """All calls at once, each in a thread of its own; what they answered, in order."""
+    barrier, answers = threading.Barrier(len(calls)), [None] * len(calls)
+
+    def run(number: int, call: Callable[[], Any]) -> None:
+        barrier.wait()
+        answers[number] = call()
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def test_two_at_the_same_instant_cannot_both_be_the_third(tmp_path: Path) -> None:
+    for attempt in range(10):
+        rule = twenty_percent(lasts="payments", count=3)
+        world = World(tmp_path / str(attempt), reward=rule)
+        world.enrol("sam", partner="ann", stripe_customer_id="cus_1")
+        for number in (1, 2):
+            world.tell("invoice.paid", invoice(number, number), created=day(number))
+        world.at(day(5))
+        events = [world.event("invoice.paid", invoice(n, n), created=day(n)) for n in (3, 4, 5)]
+        together(*(partial(world.deliver, event) for event in events))
+        world.at(day(5) + 200).sweep()
+        assert world.balance("ann") == (3 * 980, 0, 0)
+        assert [world.sale(f"in_{n}").positions["ann|eur"].total for n in (1, 2, 3)] == [980] * 3
+        assert world.works() == []
+
+
+def test_one_event_delivered_by_eight_at_once_counts_once(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    bought = a_session(client_reference_id=token("ann"))
+    event = world.event("checkout.session.completed", bought, created=day(1))
+    world.at(day(1))
+    states = [r.state for r in together(*[lambda: world.deliver(event)] * 8)]
+    assert set(states) <= {"handled", "duplicate"}
+    assert world.balance("ann") == (980, 0, 0)
+    assert len(world.entries("ann")) == 1
+
+
+def test_a_payout_and_a_refund_at_once_lose_nothing(tmp_path: Path) -> None:
+    for attempt in range(10):
+        world = World(tmp_path / str(attempt))
+        bought = a_session(client_reference_id=token("ann"))
+        world.tell("checkout.session.completed", bought, created=day(1))
+        world.at(day(40)).mature()
+        refund = world.event("refund.created", a_refund(amount=4900), created=day(40))
+
+        def pay(world: World = world) -> int:
+            try:
+                return world.pay("p", "ann", 980).payout.amount_minor
+            except Exception:
+                return 0
+
+        def take(world: World = world, refund: Any = refund) -> str:
+            return world.deliver(refund).state
+
+        paid, state = together(pay, take)
+        assert state == "handled"
+        assert world.balance("ann") == ((0, -980, 980) if paid else (0, 0, 0))
+        assert world.owed("ann") == 0
+
+
+class Dying:
+    """Raises at the nth call to the store, once: before it, or after it was done."""
+
+    def __init__(self, store: MemoryStore, at: int, *, after: bool) -> None:
+        self.left, self.died = at, False
+        hook = "after" if after else "before"
+        setattr(store, hook, self)
+
+    def __call__(self, call: str, writes: Sequence[Write]) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.died = True
+            raise Unavailable
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_at_any_call_is_completed_by_the_retry(tmp_path: Path, after: bool) -> None:
+    """A late first payment makes two others come out differently: inbox, booking, work."""
+
+    def story(world: World) -> list[Any]:
+        world.enrol("sam", partner="ann", stripe_customer_id="cus_1")
+        for number in (2, 3):
+            world.tell("invoice.paid", invoice(number, number), created=day(number))
+        return [world.event("invoice.paid", invoice(1, 1), created=day(1), id="evt_late")]
+
+    rule = twenty_percent(lasts="payments", count=2)
+    for at in range(1, 60):
+        world = World(tmp_path / str(at), reward=rule)
+        (event,) = story(world)
+        assert isinstance(world.store, MemoryStore)
+        dying = Dying(world.store, at, after=after)
+        try:
+            world.deliver(event)
+        except Unavailable:
+            world.store.before = world.store.after = None
+            world.deliver(event)
+        world.store.before = world.store.after = None
+        world.at(day(3) + 600).sweep()
+        assert world.state("evt_late").state == "handled"
+        assert world.balance("ann") == (2 * 980, 0, 0), f"call {at}"
+        assert world.works() == []
+        if not dying.died:
+            assert at > 10
+            return
+    raise AssertionError("the story has more calls than were tried")
+
+
+def test_a_busy_store_is_tried_again_and_then_given_back(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    bought = a_session(client_reference_id=token("ann"))
+    event = world.event("checkout.session.completed", bought, created=day(1))
+    world.at(day(1))
+
+    def always_in_the_way(call: str, writes: Sequence[Write]) -> None:
+        if call == "commit" and len(writes) > 2:
+            raise Stale
+
+    assert isinstance(world.store, MemoryStore)
+    world.store.before = always_in_the_way
+    with pytest.raises(Unavailable):
+        world.deliver(event)
+    assert world.owed("ann") == 0
+    world.store.before = None
+    assert world.deliver(event).state == "handled"
+    assert world.balance("ann") == (980, 0, 0)
