@@ -7,9 +7,11 @@ from chalice.app import Chalice
 
 from chalicelib.entrypoints import api, schedules, stripe_doors, website
 
-if sys.argv[1:2] == ["deploy"] and Path(sys.argv[0]).name.startswith("chalice"):
+if "deploy" in sys.argv[1:] and Path(sys.argv[0]).name.startswith("chalice"):
     raise SystemExit(
-        "`chalice deploy` would make functions without their tables. Use `make deploy` instead."
+        "`chalice deploy` would make functions without their tables. Deploy through CloudFormation:"
+        " `chalice package --merge-template .chalice/resources.json out`, then `aws cloudformation"
+        " package` and `aws cloudformation deploy`."
     )
 
 app = Chalice(app_name="refledger")

@@ -172,7 +172,7 @@ class Runner:
 def first_steps(place: Place) -> str:
     return f"""
   1. Follow ann's link into the demo shop:  {place.shop_url}/?via=ann
-  2. Buy something (card 4242 4242 4242 4242) and see what just happened.
+  2. Buy the course there (any e-mail, no card needed) and see what just happened.
   3. Let a month pass:
        curl -d '{{"advance_days": 30}}' {place.base_url}/_local/clock
        curl -X POST {place.base_url}/_local/run/mature_rewards

@@ -24,6 +24,7 @@ from local.clock import ShiftedClock
 from local.control import PREFIX, Control
 from local.gateway import NOT_FOUND, Gateway
 from local.http_wire import Answer, Request
+from local.operator_rows import operator_rows
 from local.place import HOST, REPOSITORY, TABLE_VARIABLES, Place
 from local.schedules import Schedules
 from local.streams import Streams
@@ -35,7 +36,7 @@ _AWS = AwsConfig(connect_timeout=2, read_timeout=10, retries={"total_max_attempt
 
 def main() -> None:
     asked = _arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     place = Place(port=asked.port, state_dir=asked.state_dir.resolve())
     names = {logical_id: os.environ[name] for logical_id, name in TABLE_VARIABLES.items()}
     create_missing(boto3.client("dynamodb", config=_AWS), names, resources=asked.resources)
@@ -53,7 +54,7 @@ def main() -> None:
         clock=clock,
         schedules=schedules,
         streams=streams,
-        stores=wiring.stores,
+        stores=lambda: operator_rows(wiring.stores()),
         fake_stripe_url=place.fake_stripe_url,
     )
     gateway = Gateway(

@@ -13,6 +13,8 @@ from chalicelib.core.refusals import Invalid, Refusal
 from chalicelib.log import log
 
 JSON = "application/json"
+ANY_TEXT = [JSON, "text/plain", "application/x-www-form-urlencoded"]
+"""Bodies are read as JSON whatever they call themselves: ``curl -d`` says that it sends a form."""
 MAX_JSON_BYTES = 1_000_000
 Handler = Callable[..., Response]
 
@@ -114,10 +116,12 @@ def base_url(request: Request) -> str:
     context = request.context
     scheme = "http" if header(request, "x-forwarded-proto") == "http" else "https"
     own = str(context.get("path", ""))
-    prefix = own[: -len(_requested(request))] if own.endswith(_requested(request)) else ""
+    asked = requested_path(request)
+    prefix = own[: -len(asked)] if own.endswith(asked) else ""
     return f"{scheme}://{context.get('domainName', 'localhost')}{prefix}"
 
 
-def _requested(request: Request) -> str:
+def requested_path(request: Request) -> str:
+    """The path as it was asked for, without the stage."""
     original: Mapping[str, Any] = request.to_original_event()
     return str(original.get("path", "") or "/")

@@ -12,10 +12,19 @@ from chalicelib.core.program import Partner, Program
 from chalicelib.core.refusals import Invalid, NotFound, Refusal, Unauthorised
 from chalicelib.entrypoints import api_shapes as shapes
 from chalicelib.entrypoints import wiring
-from chalicelib.entrypoints.answers import answering, base_url, header, json_body, ok, query
+from chalicelib.entrypoints.answers import (
+    ANY_TEXT,
+    answering,
+    base_url,
+    header,
+    json_body,
+    ok,
+    query,
+    requested_path,
+)
 from chalicelib.flows import show
 from chalicelib.flows.enrol_customer import Enrolment, enrol_customer
-from chalicelib.flows.manage_partners import PartnerChange, change_partner, create_partner
+from chalicelib.flows.manage_partners import PartnerChange, change_partner, take_in_partner
 from chalicelib.flows.manage_programs import (
     ProgramChange,
     authenticate,
@@ -37,6 +46,7 @@ from chalicelib.storage.keys import Scope
 doors = Blueprint(__name__)
 MAX_LIMIT = 250
 DEFAULT_LIMIT = 15
+DAY_MS = 86_400_000
 PAGED_ROWS = 1_000  # as far as ``page`` goes; ``starting_after`` goes on
 
 
@@ -50,7 +60,9 @@ def door(path: str, *methods: str) -> Callable[[Callable[..., Response]], Any]:
 
         authenticated.__name__ = handler.__name__
         authenticated.__doc__ = handler.__doc__
-        return doors.route(path, methods=list(methods), name=handler.__name__)(authenticated)
+        return doors.route(
+            path, methods=list(methods), name=handler.__name__, content_types=ANY_TEXT
+        )(authenticated)
 
     return wrap
 
@@ -106,13 +118,14 @@ def _program_shape(program: Program) -> shapes.Shape:
 
 @door("/v1/partners", "POST")
 def post_partner(scope: Scope) -> Response:
+    """201 for a new partner, 200 for one that was made before with the same content."""
     body = _body("PartnerBody")
     house = wiring.stores()
-    partner = create_partner(
+    partner, created = take_in_partner(
         _partner_change(body), program_id=scope.program, store=house.store, now=wiring.now_ms()
     )
     house.programs.forget()
-    return ok(_partner_shape(partner, scope), status=201)
+    return ok(_partner_shape(partner, scope), status=201 if created else 200)
 
 
 def _partner_change(body: Any) -> PartnerChange:
@@ -144,9 +157,9 @@ def get_partners(scope: Scope) -> Response:
     store = wiring.stores().store
     program = read_program(scope.program, store=store)
 
-    def read(limit: int, after: str) -> tuple[Sequence[Any], bool]:
+    def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
         key = keys.partner(scope.program, _partner(after, scope).key) if after else None
-        page = show.list_partners(scope=scope, store=store, limit=limit, after=key)
+        page = show.list_partners(scope=scope, store=store, limit=limit, after=key, skip=skip)
         return page.rows, page.more
 
     return _listed(
@@ -188,8 +201,10 @@ def get_ledger(scope: Scope, partner: str) -> Response:
     known = _partner(partner, scope)
     store = wiring.stores().store
 
-    def read(limit: int, after: str) -> tuple[Sequence[Any], bool]:
-        return show.list_entries(known.key, scope=scope, store=store, limit=limit, after=after)
+    def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
+        return show.list_entries(
+            known.key, scope=scope, store=store, limit=limit, after=after, skip=skip
+        )
 
     return _listed(read, cursor=lambda e: f"{e.at}~{e.id}", shape=shapes.entry)
 
@@ -220,8 +235,8 @@ def post_customer(scope: Scope) -> Response:
 def get_customers(scope: Scope) -> Response:
     store = wiring.stores().store
 
-    def read(limit: int, after: str) -> tuple[Sequence[Any], bool]:
-        page = show.list_customers(scope=scope, store=store, limit=limit, after=after)
+    def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
+        page = show.list_customers(scope=scope, store=store, limit=limit, after=after, skip=skip)
         return page.rows, page.more
 
     return _listed(read, cursor=lambda row: row.id, shape=shapes.customer)
@@ -249,10 +264,17 @@ def post_transaction(scope: Scope) -> Response:
         customer_key=body.customer.key,
         amount=body.money(currency),
         action=body.action,
-        paid_at=body.created_at if body.created_at is not None else wiring.now_ms() // 1000 * 1000,
+        paid_at=_paid_at(body.created_at),
     )
     _, created = record_sale(told, scope=scope, store=store, now=wiring.now_ms())
     return _transaction(told.key, scope, status=201 if created else 200)
+
+
+def _paid_at(told: int | None) -> int:
+    now = wiring.now_ms()
+    if told is not None and told > now + DAY_MS:
+        raise Invalid({"created_at": ["This lies in the future: say when the sale was paid."]})
+    return told if told is not None else now // 1000 * 1000
 
 
 def _transaction(id: str, scope: Scope, *, status: int = 200) -> Response:
@@ -267,11 +289,13 @@ def get_transactions(scope: Scope) -> Response:
     named = query(doors.current_request).get("partner", "")
     partner = _partner(named, scope).key.lower() if named else ""
 
-    def read(limit: int, after: str) -> tuple[Sequence[Any], bool]:
+    def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
         place = ""
         if after:
             place = show.place_of_sale(find_sale(after, scope=scope, store=store))
-        page = show.list_sales(scope=scope, store=store, limit=limit, after=place, partner=partner)
+        page = show.list_sales(
+            scope=scope, store=store, limit=limit, after=place, skip=skip, partner=partner
+        )
         return page.rows, page.more
 
     return _listed(read, cursor=lambda row: row.settled.sale.canonical, shape=shapes.transaction)
@@ -320,14 +344,17 @@ def get_rewards(scope: Scope) -> Response:
         settled = find_sale(asked["transaction"], scope=scope, store=store)
         shown = show.show_sale(settled, scope=scope, store=store).rewards
         rows = [r for r in shown if _wanted(r, partner, status)]
-        return _listed(lambda limit, after: (rows, False), cursor=_reward_id, shape=shapes.reward)
+        return _listed(
+            lambda limit, after, skip: (rows[skip:], False), cursor=_reward_id, shape=shapes.reward
+        )
 
-    def read(limit: int, after: str) -> tuple[Sequence[Any], bool]:
+    def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
         return show.list_rewards(
             scope=scope,
             store=store,
             limit=limit,
             after=after,
+            skip=skip,
             partner=partner.lower(),
             wanted=lambda reward: _wanted(reward, partner, status),
         )
@@ -363,20 +390,20 @@ def post_payout(scope: Scope) -> Response:
         store=store,
         now=wiring.now_ms(),
     )
-    return ok(shapes.payout(done.payout), status=201 if done.created else 200)
+    return ok(shapes.payout(done.payout, partner), status=201 if done.created else 200)
 
 
 # lists
 
 
 def _listed(
-    read: Callable[[int, str], tuple[Sequence[Any], bool]],
+    read: Callable[[int, str, int], tuple[Sequence[Any], bool]],
     *,
     cursor: Callable[[Any], str],
     shape: Callable[[Any], shapes.Shape],
 ) -> Response:
-    """A page of a list. ``read(limit, after)`` gives rows and whether more follow; pages by number
-    are read from the start, so they end at 1,000 rows."""
+    """A page of a list. ``read(limit, after, skip)`` gives rows and whether more follow; pages by
+    number are found from the start, so they end at 1,000 rows."""
     asked = query(doors.current_request)
     limit = _whole_number(asked, "limit", DEFAULT_LIMIT, MAX_LIMIT)
     after = asked.get("starting_after", "")
@@ -386,12 +413,7 @@ def _listed(
     if page * limit > PAGED_ROWS and page > 1:
         raise Invalid({"page": ["Pages end at 1,000 rows; go on with starting_after."]})
     try:
-        for _ in range(page - 1):
-            rows, more = read(limit, after)
-            after = cursor(rows[-1]) if rows else after
-            if not more:
-                return _page([], page, limit, more=False, cursor=cursor, shape=shape)
-        rows, more = read(limit, after)
+        rows, more = read(limit, after, (page - 1) * limit)
     except NotFound as refusal:
         raise _bad_cursor(refusal, asked) from refusal
     return _page(rows, page, limit, more=more, cursor=cursor, shape=shape)
@@ -415,7 +437,7 @@ def _page(
     request = doors.current_request
     last = cursor(rows[-1]) if rows and more else None
     kept = {n: v for n, v in query(request).items() if n not in ("page", "starting_after")}
-    here = f"{base_url(request)}{request.context.get('resourcePath', '')}"
+    here = f"{base_url(request)}{requested_path(request)}"
     link = f"{here}?{urlencode({**kept, 'starting_after': last})}" if last else None
     return ok(
         [shape(row) for row in rows],

@@ -145,6 +145,7 @@ class RewardBody(Body):
     count: Annotated[StrictInt, Field(ge=1, le=1_200)] | None = None
     minimum_minor: dict[Currency, Minor] = Field(default_factory=dict)
     starts_on: Day | None = None
+    words: Any = None  # what GET says beside a rule; nothing is read from it
 
     @model_validator(mode="after")
     def _whole(self) -> "RewardBody":

@@ -7,8 +7,8 @@ from chalicelib.core.attribution import Credit
 from chalicelib.core.facts import Ms
 from chalicelib.core.ledger import Entry
 from chalicelib.core.money import Money, round_half_away
-from chalicelib.core.program import DEFAULTS, Partner, Program, Rule
-from chalicelib.flows.show import ShownCustomer, ShownPartner, ShownReward, ShownSale
+from chalicelib.core.program import DEFAULTS, Dated, Partner, Program, Rule
+from chalicelib.flows.show import ShownCustomer, ShownPartner, ShownPerson, ShownReward, ShownSale
 from chalicelib.storage.records import Balance, Payout
 
 Shape = dict[str, Any]
@@ -35,7 +35,11 @@ def partner(shown: ShownPartner, *, program: Program, now: Ms) -> Shape:
         "surname": known.surname,
         "tags": list(known.tags),
         "status": known.status(now),
-        "reward": _own_rewards(known),
+        "reward": _own_reward(known, now),
+        "reward_history": [_own_rule(dated) for dated in known.rewards],
+        "status_history": [
+            {"value": dated.value, "starts_on": moment(dated.starts)} for dated in known.statuses
+        ],
         "referral_link": referral_link(known, program),
         "balances": {c: balance(b) for c, b in sorted(shown.balances.items())},
         "clicks": shown.clicks,
@@ -55,12 +59,16 @@ def balance(held: Balance) -> Shape:
     }
 
 
-def _own_rewards(known: Partner) -> list[Shape] | None:
-    dated = [
-        {**(rule(d.value) if d.value else {"type": "program"}), "starts_on": moment(d.starts)}
-        for d in known.rewards
-    ]
-    return dated or None
+def _own_reward(known: Partner, now: Ms) -> Shape | None:
+    """The override that holds now; None where the program's rule does."""
+    holding = [dated for dated in known.rewards if dated.starts <= now]
+    newest = max(holding, key=lambda dated: dated.starts, default=None)
+    return _own_rule(newest) if newest and newest.value else None
+
+
+def _own_rule(dated: Dated) -> Shape:
+    own = rule(dated.value) if dated.value else {"type": "program"}
+    return {**own, "starts_on": moment(dated.starts)}
 
 
 def rule(known: Rule) -> Shape:
@@ -112,18 +120,18 @@ def _website(known: Program) -> Shape:
     return {name: getattr(website, name) for name in website.__slots__}
 
 
-def customer_name(shown: ShownCustomer | None) -> Shape | None:
+def customer_name(shown: ShownPerson | None) -> Shape | None:
     if shown is None:
         return None
     return {"id": shown.id, "key": customer_key(shown), "email": customer_email(shown)}
 
 
-def customer_key(shown: ShownCustomer) -> str:
+def customer_key(shown: ShownPerson) -> str:
     """The merchant's key; for one he has not made, Stripe's id or the e-mail."""
     return shown.person.key or shown.person.main.split(":", 1)[1]
 
 
-def customer_email(shown: ShownCustomer) -> str | None:
+def customer_email(shown: ShownPerson) -> str | None:
     if shown.profile and shown.profile.email:
         return shown.profile.email
     return min(shown.person.emails, default=None)
@@ -206,10 +214,10 @@ def entry(known: Entry) -> Shape:
     }
 
 
-def payout(known: Payout) -> Shape:
+def payout(known: Payout, partner: Partner) -> Shape:
     return {
         "key": known.key,
-        "partner": {"key": known.partner},
+        "partner": partner_name(partner),
         "currency": known.currency,
         "amount": Money(known.amount_minor, known.currency).decimal(),
         "amount_minor": known.amount_minor,

@@ -107,11 +107,14 @@ def _command(things: Any, thing: str, verb: str, run: Any) -> argparse.ArgumentP
 
 def _create_program(asked: argparse.Namespace, house: House, now: Ms) -> dict[str, Any]:
     """A new program: 20 % of net for 12 months, until its settings say otherwise."""
+    from chalicelib.entrypoints.api_bodies import ProgramBody, parsed
+
+    body = parsed(ProgramBody, {"name": asked.name, "website": {"url": asked.url}})
     program, signing_key = create_program(
-        asked.name,
+        body.name,
         currency=currency_code(asked.currency),
         mode=asked.mode,
-        website=Website(url=asked.url),
+        website=Website(url=body.website.url),
         store=house.store,
         sealer=house.sealer,
         now=now,
@@ -121,8 +124,11 @@ def _create_program(asked: argparse.Namespace, house: House, now: Ms) -> dict[st
 
 def _create_partner(asked: argparse.Namespace, house: House, now: Ms) -> dict[str, Any]:
     """A new partner of a program."""
+    from chalicelib.entrypoints.api_bodies import PartnerBody, parsed
+
     read_program(asked.program, store=house.store)
-    told = PartnerChange(email=asked.email, key=asked.key, name=asked.name)
+    body = parsed(PartnerBody, {"email": asked.email, "key": asked.key, "name": asked.name})
+    told = PartnerChange(email=body.email, key=body.key, name=body.name)
     partner = create_partner(told, program_id=asked.program, store=house.store, now=now)
     return {"partner_id": partner.id, "key": partner.key}
 

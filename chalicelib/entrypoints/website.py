@@ -16,7 +16,7 @@ from chalicelib.flows.sign_up import MAX_BODY_BYTES, read_sign_up, sign_up
 from chalicelib.log import log
 
 doors = Blueprint(__name__)
-TEXT = ["text/plain", JSON]
+TEXT = ["text/plain", JSON, "application/x-www-form-urlencoded", "application/octet-stream"]
 ANY_ORIGIN = {"Access-Control-Allow-Origin": "*", "X-Content-Type-Options": "nosniff"}
 SCRIPT = {
     "Content-Type": "text/javascript; charset=utf-8",
@@ -39,9 +39,14 @@ def serve_tracker(file: str) -> Response:
         raise NotFound("There is no such program.")
     text = _script(_tracker_settings(program, base_url(request)), kind == "debug.js")
     etag = tracker.etag(text)
-    if header(request, "if-none-match") == etag:
+    if _matches(header(request, "if-none-match"), etag):
         return Response(body="", status_code=304, headers={**SCRIPT, "ETag": etag})
     return Response(body=text, headers={**SCRIPT, "ETag": etag})
+
+
+def _matches(asked: str, etag: str) -> bool:
+    """``If-None-Match`` as caches send it: a list, weak where something compressed the answer."""
+    return any(one.strip().removeprefix("W/") in (etag, "*") for one in asked.split(","))
 
 
 @lru_cache(maxsize=64)
@@ -70,8 +75,8 @@ def _tracker_settings(program: Program, url: str) -> tracker.TrackerSettings:
 def post_click() -> Response:
     """Always 204: what became of the click stands in ``X-Refledger``."""
     request = doors.current_request
-    house = wiring.stores()
     try:
+        house = wiring.stores()
         recorded = record_click(
             raw_body(request),
             user_agent=header(request, "user-agent"),
@@ -122,10 +127,11 @@ def _sign_up() -> Response:
     )
 
 
-@doors.route("/r/{program}/{partner}", methods=["GET"])
+@doors.route("/r/{program}/{partner}", methods=["GET", "HEAD"])
 @answering("link")
 def get_link(program: str, partner: str) -> Response:
-    """302 to the program's own site or one of its registered Payment Links."""
+    """302 to the program's own site or one of its registered Payment Links. HEAD, which link
+    checkers and previews send, is no visit."""
     request = doors.current_request
     house = wiring.stores()
     followed = follow_link(
@@ -133,6 +139,7 @@ def get_link(program: str, partner: str) -> Response:
         partner,
         query(request).get("to", ""),
         user_agent=header(request, "user-agent"),
+        visit=request.method == "GET",
         referrer=header(request, "referer"),
         store=house.store,
         programs=house.programs,

@@ -2,17 +2,19 @@
 
 import secrets
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from chalicelib.core.facts import Ms
-from chalicelib.core.program import PARTNER_KEY, Program
+from chalicelib.core.program import Program
 from chalicelib.core.refusals import NotFound, Unavailable
+from chalicelib.core.validation import is_text
 from chalicelib.flows.read_program import Programs
 from chalicelib.flows.record_click import BOTS, Recorded, write_click
 from chalicelib.storage.store import Store
 
 TOKEN_PARAMETER = "rfl"  # noqa: S105 - a name; the tracker adopts the token that stands in it
 MAX_TO = 2000
+URL_CHARACTERS = "%:/?#[]@!$&'()*+,;=~"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ def follow_link(
     to: str,
     *,
     user_agent: str,
+    visit: bool = True,
     referrer: str,
     store: Store,
     programs: Programs,
@@ -40,11 +43,20 @@ def follow_link(
     Raises ``NotFound`` for an unknown program. A store that cannot take the click does not stop
     the visitor.
     """
-    program, partner = programs.get(program_id, partner_key)
+    busy = False
+    try:
+        program, partner = programs.get(program_id, partner_key)
+    except Unavailable:
+        program, partner = programs.get(program_id)  # as it is remembered, or not at all
+        busy = True
     if program is None:
         raise NotFound("There is no such program.")
     target, parameter = destination(program, to)
-    if partner is None or not PARTNER_KEY.fullmatch(partner_key):
+    if busy:
+        return Followed(location=target, recorded=Recorded(because="the store is busy"))
+    if not visit:
+        return Followed(location=target, recorded=Recorded(because="not a visit"))
+    if partner is None:
         return Followed(location=target, recorded=Recorded(because="unknown partner"))
     if BOTS.search(user_agent):
         return Followed(location=target, recorded=Recorded(because="a bot"))
@@ -73,8 +85,9 @@ def destination(program: Program, to: str) -> tuple[str, str]:
     path of the site nor a registered Payment Link leads to the site's front page."""
     site = program.website.url.rstrip("/")
     front = site + "/"
-    if not to or len(to) > MAX_TO or any(not "!" <= c <= "~" or c == "\\" for c in to):
+    if not to or len(to) > MAX_TO or "\\" in to or not is_text(to):
         return front, TOKEN_PARAMETER
+    to = quote(to, safe=URL_CHARACTERS)
     if to.startswith("/") and not to.startswith("//"):
         return site + to, TOKEN_PARAMETER
     if _bare(to) in {_bare(link) for link in program.website.payment_links}:

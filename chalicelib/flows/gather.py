@@ -205,18 +205,28 @@ def _clicks(touches: Iterable[Touch], *, scope: Scope, store: Store, now: Ms) ->
     owners = {t.token: t.identity for t in touches if t.token and t.click_at is None}
     if not owners:
         return {}
-    found = _seen(owners, scope=scope, store=store)
-    for token in owners.keys() - found.keys():
+    found, awaited = _seen(owners, scope=scope, store=store)
+    missing = owners.keys() - found.keys()
+    for token in missing:
+        if awaited.get(token) == owners[token]:
+            continue
         store.commit([Put(records.awaited_item(scope, token, owners[token], now=now), blind=True)])
-    if owners.keys() - found.keys():
-        found = _seen(owners, scope=scope, store=store)
+    if missing:
+        found, _ = _seen(owners, scope=scope, store=store)
     return found
 
 
-def _seen(tokens: Iterable[str], *, scope: Scope, store: Store) -> dict[str, Ms]:
-    by_key = {keys.click(scope.program, token): token for token in tokens}
-    items = store.get(list(by_key))
-    return {by_key[key]: records.read_click(item).at for key, item in items.items()}
+def _seen(
+    tokens: Iterable[str], *, scope: Scope, store: Store
+) -> tuple[dict[str, Ms], dict[str, Identity]]:
+    """The times of the clicks that were seen, and who awaits those that were not."""
+    clicks = {token: keys.click(scope.program, token) for token in tokens}
+    waits = {token: keys.awaited_click(scope.program, token, scope.mode) for token in clicks}
+    items = store.get([*clicks.values(), *waits.values()])
+    return (
+        {t: records.read_click(items[key]).at for t, key in clicks.items() if key in items},
+        {t: str(items[key].body["identity"]) for t, key in waits.items() if key in items},
+    )
 
 
 def resolved_references(

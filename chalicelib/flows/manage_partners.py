@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.core.facts import Ms
 from chalicelib.core.people import normal_email
-from chalicelib.core.program import Dated, Partner, Rule, partner_key, with_value
+from chalicelib.core.program import Dated, Partner, Rule, as_of, partner_key, with_value
 from chalicelib.core.refusals import Conflict, Invalid, NotFound, Unavailable
 from chalicelib.flows.read_partner import find_partner_item
 from chalicelib.storage import keys, records
@@ -33,8 +33,17 @@ class PartnerChange:
 
 
 def create_partner(told: PartnerChange, *, program_id: str, store: Store, now: Ms) -> Partner:
-    """A new partner; its key is made up from name or e-mail if absent. Raises ``Conflict`` when
-    key or e-mail is taken."""
+    """A new partner, or the one that stands with just this content."""
+    partner, _ = take_in_partner(told, program_id=program_id, store=store, now=now)
+    return partner
+
+
+def take_in_partner(
+    told: PartnerChange, *, program_id: str, store: Store, now: Ms
+) -> tuple[Partner, bool]:
+    """A new partner, and that it is new; its key is made up from name or e-mail if absent. The
+    same content again gives the partner that stands. Raises ``Conflict`` when key or e-mail is
+    another's."""
     if not told.email:
         raise Invalid({"email": ["This is required."]})
     email = normal_email(told.email)
@@ -60,9 +69,14 @@ def create_partner(told: PartnerChange, *, program_id: str, store: Store, now: M
                 ]
             )
         except Stale:
-            _say_what_is_taken(program_id, key if told.key else "", email, store=store)
+            known = _taken(program_id, key if told.key else "", email, store=store)
+            if known and _same(known, partner, told):
+                return known, False
+            if known:
+                which = "e-mail" if email in known.emails else "key"
+                raise Conflict(f"Another partner has this {which}.") from None
             continue
-        return partner
+        return partner, True
     raise Unavailable
 
 
@@ -76,12 +90,17 @@ def _made_up_key(told: PartnerChange) -> str:
     return f"{word}-{secrets.token_hex(3)}"
 
 
-def _say_what_is_taken(program_id: str, key: str, email: str, *, store: Store) -> None:
-    taken = store.get([keys.partner(program_id, key or "-"), keys.partner_email(program_id, email)])
-    if keys.partner_email(program_id, email) in taken:
-        raise Conflict("Another partner has this e-mail.")
-    if key and keys.partner(program_id, key) in taken:
-        raise Conflict("Another partner has this key.")
+def _taken(program_id: str, key: str, email: str, *, store: Store) -> Partner | None:
+    """Who has the e-mail, or else the key."""
+    by_email = find_partner_item(program_id, {"email": email}, store=store)
+    item = by_email or (find_partner_item(program_id, {"key": key}, store=store) if key else None)
+    return records.read_partner(item) if item else None
+
+
+def _same(known: Partner, wanted: Partner, told: PartnerChange) -> bool:
+    """Whether a partner stands as it is now told again."""
+    as_told = replace(wanted, id=known.id, created_at=known.created_at, key=told.key or known.key)
+    return as_told == known
 
 
 def change_partner(
@@ -122,13 +141,12 @@ def _changed(partner: Partner, told: PartnerChange, *, now: Ms) -> Partner:
         email = normal_email(told.email)
         emails = (*(e for e in emails if e != email), email)
     statuses, rewards = partner.statuses, partner.rewards
-    if told.status is not None and partner.status(now) != told.status:
-        starts = told.status_starts if told.status_starts is not None else now - now % 1000
-        statuses = with_value(statuses or (Dated(starts=0, value="active"),), told.status, starts)
+    if told.status is not None:
+        known = statuses or (Dated(starts=0, value="active"),)
+        changed = _from(known, told.status, told.status_starts, now)
+        statuses = statuses if changed == known else changed
     if told.reward is not None or told.no_reward:
-        starts = told.reward_starts if told.reward_starts is not None else now - now % 1000
-        if not rewards or rewards[-1] != Dated(starts=starts, value=told.reward):
-            rewards = with_value(rewards, told.reward, starts)
+        rewards = _from(rewards, told.reward, told.reward_starts, now)
     return replace(
         partner,
         emails=emails,
@@ -138,3 +156,14 @@ def _changed(partner: Partner, told: PartnerChange, *, now: Ms) -> Partner:
         statuses=statuses,
         rewards=rewards,
     )
+
+
+def _from(
+    history: tuple[Dated, ...], value: object, starts: Ms | None, now: Ms
+) -> tuple[Dated, ...]:
+    """The history with a value from a moment on, or from now on unless it holds already."""
+    if starts is None:
+        if as_of(history, now) == value:
+            return history
+        starts = now - now % 1000
+    return with_value(history, value, starts)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.core.facts import Ms
+from chalicelib.core.validation import PLAIN_ID
 from chalicelib.storage import keys, records
 from chalicelib.storage.records import Connection
 from chalicelib.storage.sealing import Sealer
@@ -35,6 +36,8 @@ class Connections:
         kept = self._kept.get(id)
         if kept and kept.until > self._clock() > kept.until - 2 * KEEP_MS:
             return kept.connection
+        if not PLAIN_ID.fullmatch(id):
+            return None
         item = self._store.get([keys.connection(id)]).get(keys.connection(id))
         if item is None:
             return None

@@ -3,13 +3,15 @@
 Money never reads from here: what a reward depends on is read fresh, in the booking.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chalicelib.core.facts import Ms
 from chalicelib.core.program import Partner, Program
+from chalicelib.core.refusals import Unavailable
+from chalicelib.core.validation import PLAIN_ID
 from chalicelib.storage import keys, records
-from chalicelib.storage.store import Store
+from chalicelib.storage.store import Item, Key, Store
 
 KEEP_MS = 60_000
 KEEP_UNKNOWN_MS = 2_000
@@ -32,13 +34,17 @@ class Programs:
     def get(self, program_id: str, partner_key: str = "") -> tuple[Program | None, Partner | None]:
         """The program, and the partner by its key in whatever case; None for what is unknown."""
         program_name, partner_name = program_id, f"{program_id}#{partner_key.lower()}"
+        if not PLAIN_ID.fullmatch(program_id):
+            return None, None
         wanted = {program_name: keys.program(program_id)}
+        if not PLAIN_ID.fullmatch(partner_key):
+            partner_key = ""
         if partner_key:
             wanted[partner_name] = keys.partner(program_id, partner_key)
         now = self._clock()
         missing = {name: key for name, key in wanted.items() if not self._fresh(name, now)}
-        if missing:
-            items = self._store.get(list(missing.values()))
+        items = self._read(missing)
+        if items is not None:
             if len(self._kept) > MOST:
                 self._kept.clear()
             for name, key in missing.items():
@@ -53,6 +59,18 @@ class Programs:
         assert program is None or isinstance(program, Program)
         assert partner is None or isinstance(partner, Partner)
         return program, partner
+
+    def _read(self, missing: Mapping[str, Key]) -> Mapping[Key, Item] | None:
+        """What is missing, read; None if the store is away and all of it was known before, so that
+        a visitor is served with what stood a minute ago."""
+        if not missing:
+            return None
+        try:
+            return self._store.get(list(missing.values()))
+        except Unavailable:
+            if missing.keys() <= self._kept.keys():
+                return None
+            raise
 
     def _fresh(self, name: str, now: Ms) -> bool:
         kept = self._kept.get(name)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from chalicelib.core.attribution_token import parse_token
 from chalicelib.core.facts import Ms
 from chalicelib.core.program import Program
+from chalicelib.core.validation import PLAIN_ID
 from chalicelib.flows.read_program import Programs
 from chalicelib.storage import records
 from chalicelib.storage.records import Click
@@ -58,7 +59,7 @@ def record_click(
     if not isinstance(program_id, str) or not isinstance(told_token, str):
         return Recorded(because="program or token is missing")
     parsed = parse_token(told_token)
-    if parsed is None or not _plain_id(program_id):
+    if parsed is None or not PLAIN_ID.fullmatch(program_id):
         return Recorded(because="the token is malformed" if parsed is None else "unknown program")
     token, partner_key = parsed
     return write_click(
@@ -108,10 +109,6 @@ def write_click(
     except Stale:
         return Recorded(because="already recorded", program=program.id)
     return Recorded(program=program.id)
-
-
-def _plain_id(text: str) -> bool:
-    return bool(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text))
 
 
 def _text(value: Any) -> str:

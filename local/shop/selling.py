@@ -64,7 +64,7 @@ class Till:
         if asked.get("part") == "half":
             params["amount"] = intent["amount_received"] // 2
         refund = self._stripe.v1.refunds.create(params=params)  # type: ignore[arg-type]
-        return {"refunded_minor": refund.amount}
+        return {"refunded_minor": refund.amount, "currency": refund.currency}
 
     def let_a_month_pass(self) -> dict[str, Any]:
         """Move the local clocks by 30 days and run the job that matures rewards."""

@@ -49,11 +49,13 @@ function step(known, heading, ...children) {
   return el("li", { className: known ? "known" : "" }, el("h2", {}, heading), ...children);
 }
 
-function clickStep({ customer, sale, partner }) {
-  const because = customer?.referral?.because;
-  const key = words(customer?.partner || sale?.partner || partner);
-  if (because) return step(true, "The click", el("p", { className: "big" }, `${key}'s link`), el("p", {}, because));
-  return step(false, "The click", el("p", {}, "No partner is credited with this visit (yet)."));
+function clickStep({ customer, sale }) {
+  const credited = sale?.partner || customer?.partner;
+  const because = customer?.referral?.because || sale?.because || "";
+  if (credited)
+    return step(true, "The click", el("p", { className: "big" }, `${words(credited)}'s link`), el("p", {}, because));
+  return step(false, "The click",
+    el("p", {}, "No partner is credited with this visit."), because ? el("p", {}, because) : null);
 }
 
 function customerStep({ customer }) {
@@ -69,7 +71,7 @@ function customerStep({ customer }) {
 
 function saleStep({ sale }) {
   if (!sale) return step(false, "The sale", el("p", {}, "Stripe has not told of one yet."));
-  const ids = Object.values(sale.ids || {}).flat().filter(Boolean).join(", ");
+  const ids = (sale.ids || []).join(", ");
   const trace = sale.trace || [];
   return step(true, "The sale",
     el("p", { className: "big" }, money(sale.amount_minor, sale.currency)),
@@ -80,7 +82,7 @@ function saleStep({ sale }) {
     ]),
     trace.length
       ? table("How it was decided", ["Considered", "Verdict", "Because"],
-          trace.map((line) => [words(line.considered), tag(words(line.verdict)), words(line.because)]))
+          trace.map((line) => [line.considered, tag(line.verdict), line.because]))
       : null);
 }
 
@@ -123,7 +125,7 @@ function sum(what) {
   const reward = what.sale?.rewards?.[0];
   if (reward)
     return `${words(reward.partner)} earns ${money(reward.amount_minor, reward.currency)}: ${reward.because}.`;
-  if (what.sale) return "The sale stands in the ledger; nobody is credited with it.";
+  if (what.sale) return `The sale is known; nobody is credited with it: ${what.sale.because || "no partner brought it"}.`;
   if (what.customer) return "The customer is known; a sale has not been told of yet.";
   return Date.now() - started < 15000
     ? "Thank you! Stripe is telling Refledger about it …"
@@ -152,10 +154,11 @@ async function look() {
   setTimeout(look, Date.now() - started < 60000 ? 1000 : 4000);
 }
 
+const refunded = (did) => `Refunded: ${money(did.refunded_minor, did.currency)}.`;
 const DOINGS = {
   month: ["/api/let-a-month-pass", () => "Thirty days have passed, and the job that matures rewards has run."],
-  half: ["/api/refund", (did) => `Refunded: ${did.refunded_minor / 100}.`],
-  all: ["/api/refund", (did) => `Refunded: ${did.refunded_minor / 100}.`],
+  half: ["/api/refund", refunded],
+  all: ["/api/refund", refunded],
 };
 
 for (const button of document.querySelectorAll("[data-do]"))
