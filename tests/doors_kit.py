@@ -1,6 +1,6 @@
 """The real app behind the local gateway, on a store in memory, with a clock that is moved by hand.
 
-    def test_it(doors): assert doors.get("/v1/test").status == 200
+def test_it(doors): assert doors.get("/v1/test").status == 200
 """
 
 import json
@@ -167,7 +167,9 @@ class Doors:
 
     def call(self, method: str, target: str, body: Any = None, key: str | None = None) -> Reply:
         """The API with a key (the test key by default; "" for none). Bytes are sent as they are."""
-        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        raw = (
+            body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        )
         used = self.key if key is None else key
         return self.ask(method, target, raw, [("Authorization", f"Bearer {used}")] if used else ())
 
@@ -209,9 +211,7 @@ class Doors:
         if signature is None:
             signature = signed(body, secret, int(self.clock.now if at is None else at))
         id = (connection or self.connection).id
-        return self.ask(
-            "POST", f"/stripe/webhooks/{id}", body, [("Stripe-Signature", signature)]
-        )
+        return self.ask("POST", f"/stripe/webhooks/{id}", body, [("Stripe-Signature", signature)])
 
     def event(self, type: str, object: Any, **about: Any) -> dict[str, Any]:
         about.setdefault("id", "evt_" + secrets.token_hex(6))

@@ -78,6 +78,27 @@ class Stack:
             status, raw = refusal.code, refusal.read()
         return status, json.loads(raw) if raw else None
 
+    def settle(self) -> None:
+        """Wait until the fake Stripe has delivered all that it owes."""
+        request = urllib.request.Request(
+            f"{self.place.fake_stripe_url}/_control/deliveries/flush",
+            data=b'{"timeout_seconds": 20}',
+        )
+        with _opener().open(request, timeout=30) as response:
+            queue = json.load(response)
+        assert queue["done"] and not queue["failed"], queue
+
+    def api(self, path: str) -> Any:
+        """What the API of the program Acme has there."""
+        status, answer = self.call("GET", path, api_key=self.demo["api_key"])
+        assert status == 200, answer
+        return answer["data"]
+
+    def clicks(self, partner: str) -> int:
+        """All clicks of a partner, those under way included."""
+        self.run("count_clicks")
+        return int(self.api(f"/v1/partners/{partner}")["clicks"])
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal the runner and wait; returns its exit code."""
         if self.process.poll() is None:

@@ -78,7 +78,6 @@ def test_another_key_sees_and_changes_nothing(
 ) -> None:
     """Generated from the routes: a new address is held to this from its first day."""
     key = filled.other_key if side == "another program" else filled.live_key
-    mine = ("mine", "sam@example.com", "4900", filled.program.id)
     stood = {k: v for k, v in filled.store.everything().items() if f"{filled.program.id}" in k.pk}
     reply = filled.call(method, target(route), BODIES.get((method, route)), key)
     shared = "/partners" in route or route in ("/v1/test", "/v1/program")
@@ -88,8 +87,8 @@ def test_another_key_sees_and_changes_nothing(
         return
     if "{" in route:
         assert reply.status == 404
-    assert not any(word in reply.body.decode() for word in mine if word not in str(reply.json))
-    assert "sam@example.com" not in reply.body.decode()
+    for word in ("sam@example.com", "4900", filled.ann["id"]):
+        assert word not in reply.body.decode()
     if route in LISTS and method == "GET":
         assert reply.data == []
     if side == "another program":
@@ -195,9 +194,7 @@ def test_lists_page_by_cursor_and_by_number_in_one_order(
         ("/v1/customers?limit=10&page=4", 2 * 10 + 6),
     ],
 )
-def test_a_page_costs_few_trips_and_a_later_one_no_more(
-    long: Doors, route: str, most: int
-) -> None:
+def test_a_page_costs_few_trips_and_a_later_one_no_more(long: Doors, route: str, most: int) -> None:
     before = sum(long.store.calls.values())
     assert long.get(route).status == 200
     assert sum(long.store.calls.values()) - before <= most
@@ -285,7 +282,7 @@ def test_no_answer_speaks_of_the_inside(filled: Doors) -> None:
     filled.get("/v1/transactions/mine")
     for route in [*LISTS, "/v1/program", "/v1/partners/mine/ledger", "/v1/customers/mine"]:
         text = filled.get(route).body.decode()
-        for word in ("household", "tx:mine\"", "canonical", "pointer", "version", "sealed"):
+        for word in ("household", 'tx:mine"', "canonical", "pointer", "version", "sealed"):
             assert word not in text, (route, word)
 
 
