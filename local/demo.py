@@ -47,11 +47,11 @@ ACME_TERMS = {
 class Demo:
     """`house` has the stores of the app; `now` is in milliseconds, on the shifted clock."""
 
-    def __init__(self, place: Place, house: wiring.House, *, now: int) -> None:
+    def __init__(self, place: Place, house: wiring.House, seed: "Seed", *, now: int) -> None:
         self._place = place
         self._house = house
         self._now = now
-        self._seed = Seed(place.state_dir / "seed.json")
+        self._seed = seed
         key = self._seed.once("stripe_api_key", lambda: f"sk_test_{secrets.token_hex(16)}")
         self._stripe = DemoStripe(place, api_key=key)
 
@@ -207,7 +207,8 @@ def main() -> None:
     asked = parser.parse_args()
     place = Place(port=asked.port, state_dir=asked.state_dir.resolve())
     wiring.set_clock(ShiftedClock(place.clock_file))
-    Demo(place, wiring.stores(), now=wiring.now_ms()).make()
+    seed = Seed(place.state_dir / "seed.json")
+    Demo(place, wiring.stores(), seed, now=wiring.now_ms()).make()
 
 
 if __name__ == "__main__":

@@ -56,7 +56,13 @@ class DemoStripe:
         }
 
     def make_endpoint(self, connection_id: str) -> dict[str, str]:
-        """A webhook endpoint for a connection, with its secret, which is told only now."""
+        """A webhook endpoint for a connection, with its secret, which is told only now.
+
+        Endpoints of earlier connections are deleted: their secrets are lost.
+        """
+        for lost in self._client.v1.webhook_endpoints.list(params={"limit": 100}).data:
+            if "refledger_connection" in (lost.metadata or {}):
+                self._client.v1.webhook_endpoints.delete(lost.id)
         made = self._client.v1.webhook_endpoints.create(
             params={
                 "url": self._webhook_url(connection_id),

@@ -14,7 +14,7 @@ README = (HERE / "README.md").read_text()
 
 
 def test_every_route_is_documented_and_no_other() -> None:
-    named = set(re.findall(r"^\| `(GET|PUT|POST|DELETE) ([^`?]+)` \|", API, re.MULTILINE))
+    named = set(re.findall(r"^\| `(GET|HEAD|PUT|POST|DELETE) ([^`?]+)` \|", API, re.MULTILINE))
     there = {(method, path) for path, methods in app.routes.items() for method in methods}
     assert named == there
 

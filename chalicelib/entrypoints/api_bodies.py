@@ -51,6 +51,10 @@ def _without(problem_of: Callable[[str], str]) -> AfterValidator:
 
 
 def _number_as_text(value: Any) -> Any:
+    """A whole number as text, and a text trimmed: pydantic's own trimming comes after its check
+    of the length when something stands before it."""
+    if isinstance(value, str):
+        return value.strip()
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -105,21 +109,17 @@ _Printable = AfterValidator(_printable)
 Key = Annotated[
     str,
     _NumberOrText,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
+    StringConstraints(min_length=1, max_length=64),
     _Printable,
 ]
 LongKey = Annotated[
     str,
     _NumberOrText,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
+    StringConstraints(min_length=1, max_length=255),
     _without(key_problem),
 ]
-Name = Annotated[
-    str, _NumberOrText, StringConstraints(strip_whitespace=True, max_length=100), _Printable
-]
-Text = Annotated[
-    str, _NumberOrText, StringConstraints(strip_whitespace=True, max_length=255), _Printable
-]
+Name = Annotated[str, _NumberOrText, StringConstraints(max_length=100), _Printable]
+Text = Annotated[str, _NumberOrText, StringConstraints(max_length=255), _Printable]
 Email = Annotated[str, StringConstraints(strip_whitespace=True), _without(email_problem)]
 Tags = Annotated[list[Name], Field(max_length=20)]
 Currency = Annotated[str, BeforeValidator(_currency)]

@@ -58,18 +58,21 @@ def enrol_customer(told: Enrolment, *, scope: Scope, store: Store, now: Ms) -> E
         stored = [s.household for s in gathered.households]
         known = [h for h in stored if h.people.earliest(f"key:{told.key}", "merchant") is not None]
         created = not known
-        if any(_named_another(household, told.key, partner_key) for household in known):
-            raise Conflict("The merchant named another partner for this customer before.")
+        for household in known:
+            _refuse_another(household, told.key, partner_key)
 
-    known_people = _already_told(people, told, scope=scope, store=store)
+    known_people = _already_told(people, told, partner_key, scope=scope, store=store)
     book_and_settle(Told(people=known_people), scope=scope, store=store, now=now, guard=guard)
     return Enrolled(created=created)
 
 
-def _already_told(people: People, told: Enrolment, *, scope: Scope, store: Store) -> People:
+def _already_told(
+    people: People, told: Enrolment, partner_key: str, *, scope: Scope, store: Store
+) -> People:
     """Without the profile if it says nothing new, so that a repeat writes nothing."""
     stored = gather(Told(people=people), scope=scope, store=store, pointers=1).households
     for household in (s.household for s in stored):
+        _refuse_another(household, told.key, partner_key)
         profile = household.people.profiles.get(f"key:{told.key}")
         if profile is None or not profile.verified:
             continue
@@ -85,14 +88,15 @@ def _already_told(people: People, told: Enrolment, *, scope: Scope, store: Store
     return people
 
 
-def _named_another(household: Household, key: str, partner: str) -> bool:
-    """Whether the merchant named a partner for this key, and another one than now."""
+def _refuse_another(household: Household, key: str, partner: str) -> None:
+    """Raises ``Conflict`` if the merchant named a partner for this key, and another than now."""
     named = {
         touch.partner
         for touch in household.people.touches.values()
         if touch.way is Way.API and touch.identity == f"key:{key}"
     }
-    return bool(partner and named and partner not in named)
+    if partner and named and partner not in named:
+        raise Conflict("The merchant named another partner for this customer before.")
 
 
 def plain_token(text: str) -> str:

@@ -199,9 +199,7 @@ class TestChanges:
         ended = doors.days(1).put("/v1/partners/ann", {"reward": None}).data
         assert ended["reward"] is None
         doors.a_sale("again", amount="100.00")
-        rewards = {
-            row["transaction"]: row["amount_minor"] for row in doors.get("/v1/rewards").data
-        }
+        rewards = {row["transaction"]: row["amount_minor"] for row in doors.get("/v1/rewards").data}
         assert rewards == {"before": 2000, "after": 1000, "again": 2000}
 
     def test_an_override_of_a_new_partner_holds_from_ever(self, doors: Doors) -> None:

@@ -28,7 +28,7 @@ def test_a_sale_comes_out_with_every_field(acme: Doors) -> None:
     assert reply.status == 201
     made = reply.data
     assert [set(line) for line in made.pop("trace")] == [{"considered", "verdict", "because"}] * 2
-    because = "told by the merchant; 20 % of net, for ever"
+    because = "told by the merchant, after the payment; 20 % of net, for ever"
     assert made == {
         "key": "s1",
         "ids": ["s1"],
@@ -86,7 +86,9 @@ def test_a_sale_comes_out_with_every_field(acme: Doors) -> None:
     ],
 )
 def test_amounts_are_exact(acme: Doors, raw: str, currency: str, minor: int) -> None:
-    body = f'{{"key": "s1", "customer": {{"key": "c1"}}, "amount": {raw}, "currency": "{currency}"}}'
+    body = (
+        f'{{"key": "s1", "customer": {{"key": "c1"}}, "amount": {raw}, "currency": "{currency}"}}'
+    )
     made = acme.post("/v1/transactions", body.encode())
     assert made.status == 201, made.json
     assert made.data["amount_minor"] == minor
@@ -400,6 +402,8 @@ def test_of_one_partner(acme: Doors) -> None:
     assert acme.get("/v1/transactions?partner=nobody").status == 404
 
 
-@pytest.mark.parametrize("name", ["nothing", "%00", "x" * 10_000, "%ed%a0%80", "a%2Fb", "%23", "tx:"])
+@pytest.mark.parametrize(
+    "name", ["nothing", "%00", "x" * 10_000, "%ed%a0%80", "a%2Fb", "%23", "tx:"]
+)
 def test_an_unknown_one_is_404(doors: Doors, name: str) -> None:
     assert doors.get(f"/v1/transactions/{name}").status == 404
