@@ -1,0 +1,195 @@
+"""Deciding a booking on what was read: who is credited, what the sale should earn, what moves."""
+
+from dataclasses import replace
+
+from chalicelib.core.attribution import (
+    Case,
+    Credit,
+    NoCredit,
+    Payment,
+    Referral,
+    credited_payments,
+    partners_named,
+    referral_of_sale,
+)
+from chalicelib.core.facts import Ms
+from chalicelib.core.people import MAX_CLAIMS, Household, SalePointer, kept_out, person_of
+from chalicelib.core.program import Partner
+from chalicelib.core.refusals import Conflict
+from chalicelib.core.rewards import Target, reward_target, standing_of
+from chalicelib.core.sale import DUPLICATE_WITHIN_MS, Sale, Summary, summarise
+from chalicelib.core.settlement import SettledSale, Settlement, joined, may_be_duplicate, settle
+from chalicelib.core.told import Told
+from chalicelib.flows.gather import Gathered, pointers_near, read_partners
+from chalicelib.flows.join_facts import joined_household, joined_sale, owner_of
+from chalicelib.flows.plan_writes import Decision
+from chalicelib.storage.keys import Scope
+from chalicelib.storage.store import Store
+
+
+def decide(
+    told: Told, gathered: Gathered, scope: Scope, store: Store, *, now: Ms, release: bool
+) -> Decision:
+    """The whole decision on what was read; reads on for partners and balances, whose names only
+    the household knows."""
+    before = gathered.sales
+    sale = joined_sale(before, told)
+    household = joined_household(gathered, told, sale)
+    if household and told.people.claims and household.people.claims > MAX_CLAIMS:
+        raise Conflict("Too many unverified sign-ups concern this customer.")
+    if sale is None or household is None:
+        return Decision(
+            household=household,
+            settlement=_settle_alone(sale, before, gathered, now=now) if sale else None,
+            summary=summarise(sale) if sale else Summary(paid=False),
+            before=tuple(before),
+        )
+    names = {*partners_named(household.people), *(n for s in before for n in s.partners())}
+    summary = summarise(sale)
+    currencies = {summary.currency or gathered.program.currency} | {
+        name.split("|")[1] for part in before for name in part.positions
+    }
+    partners, balances = read_partners(names, currencies, scope=scope, store=store)
+    periods = {name: balance.period for name, balance in balances.items()}
+    rolled = [_rolled(part, periods) for part in before]
+    standing = replace(joined(rolled, sale), owner=owner_of(sale), household=household.id)
+    place = _pointer(sale, summary, standing, household)
+    target, enough = _target(sale, summary, place, gathered, household, partners)
+    settlement = settle(
+        standing,
+        summary=summary,
+        target=target,
+        program=gathered.program,
+        periods=periods,
+        possible_duplicate=_duplicate(sale, summary, household, scope, store),
+        release=release,
+        now=now,
+    )
+    return Decision(
+        household=household,
+        settlement=settlement,
+        summary=summary,
+        pointer=place,
+        before=tuple(rolled),
+        periods=periods,
+        enough=enough,
+    )
+
+
+def _rolled(part: SettledSale, periods: dict[str, int]) -> SettledSale:
+    """The sale with what payouts have paid since moved from payable to paid."""
+    positions = {n: p.in_period(periods.get(n, 0)) for n, p in part.positions.items()}
+    return replace(part, positions=positions)
+
+
+def _pointer(
+    sale: Sale, summary: Summary, standing: SettledSale, household: Household
+) -> SalePointer | None:
+    if not summary.paid:
+        return None
+    person = person_of(household.people, standing.owner)
+    out = sale.keep_out or kept_out(household.people, person.identities, summary.paid_at)
+    return SalePointer(
+        sale=sale.canonical,
+        paid_at=summary.paid_at,
+        owner=standing.owner,
+        amount=summary.amount,
+        currency=summary.currency,
+        counts=summary.counts and not out,
+        merchant_only=sale.only_told_by_merchant,
+        touches=tuple(sorted(sale.touches)),
+    )
+
+
+def _target(
+    sale: Sale,
+    summary: Summary,
+    place: SalePointer | None,
+    gathered: Gathered,
+    household: Household,
+    partners: dict[str, Partner],
+) -> tuple[Target, bool]:
+    """The target of the sale, and whether enough of the customer's sales were read for it."""
+    person = person_of(household.people, owner_of(sale))
+    pointers = [p for p in gathered.pointers() if p.sale not in sale.ids]
+    if place is not None:
+        pointers.append(place)
+    payments = [
+        Payment(sale=p.sale, paid_at=p.paid_at, touches=frozenset(p.touches))
+        for p in sorted(pointers, key=lambda p: p.place)
+        if p.counts and p.owner in person.identities
+    ]
+    case = Case(
+        people=household.people,
+        person=person,
+        program=gathered.program,
+        partners=partners,
+        payments=payments,
+    )
+    own = Payment(sale=sale.canonical, paid_at=summary.paid_at, touches=frozenset(sale.touches))
+    referral: Referral = NoCredit(because="not paid")
+    if summary.paid:
+        referral = referral_of_sale(case, own)
+    counted = credited_payments(case, referral) if isinstance(referral, Credit) else []
+    partner = partners.get(referral.partner) if isinstance(referral, Credit) else None
+    target = reward_target(
+        sale,
+        summary,
+        referral=referral,
+        standing=standing_of(own, counted),
+        program=gathered.program,
+        partner=partner,
+        kept_out=kept_out(household.people, person.identities, summary.paid_at),
+    )
+    rule = gathered.program.terms(summary.paid_at).reward
+    if partner is not None:
+        rule, _ = partner.rule(summary.paid_at, rule)
+    needed = rule.count if rule.lasts == "payments" else 1
+    others = [payment for payment in payments if payment.sale != own.sale]
+    return target, len(counted) > needed if counted else bool(others)
+
+
+def _duplicate(
+    sale: Sale, summary: Summary, household: Household, scope: Scope, store: Store
+) -> bool:
+    """Whether a sale told by the merchant alone stands beside one of Stripe's like it."""
+    if not sale.only_told_by_merchant or not summary.paid:
+        return False
+    near = pointers_near(
+        household,
+        since=summary.paid_at - DUPLICATE_WITHIN_MS,
+        until=summary.paid_at + DUPLICATE_WITHIN_MS,
+        scope=scope,
+        store=store,
+    )
+    mine = person_of(household.people, owner_of(sale)).identities
+    others = [
+        (p.sale, p.amount, p.currency, p.paid_at, p.merchant_only) for p in near if p.owner in mine
+    ]
+    return may_be_duplicate(sale, summary, others)
+
+
+def _settle_alone(
+    sale: Sale, before: list[SettledSale], gathered: Gathered, *, now: Ms
+) -> Settlement:
+    """A sale of nobody we know: it stands, with its reason, and waits."""
+    summary = summarise(sale)
+    target = reward_target(
+        sale,
+        summary,
+        referral=NoCredit(because="no customer is known for this payment"),
+        standing=standing_of(Payment(sale=sale.canonical, paid_at=summary.paid_at), []),
+        program=gathered.program,
+        partner=None,
+        kept_out=False,
+    )
+    return settle(
+        joined(before, sale),
+        summary=summary,
+        target=target,
+        program=gathered.program,
+        periods={},
+        possible_duplicate=False,
+        release=False,
+        now=now,
+    )
