@@ -9,6 +9,7 @@ PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 pyth
 	then echo "$$python"; exit; fi; done; echo python3)
 
 VENV := .venv/bin
+CODE := app.py chalicelib local tests
 PYTEST := $(VENV)/python -m pytest -n 2 --dist loadgroup --max-worker-restart 4
 
 help: ## Show this list
@@ -22,8 +23,8 @@ test: setup-dev ## Run all tests, those in the browser too
 	@$(PYTEST) --timeout 180
 
 check: setup-dev ## The fast loop: format, lint, types, import contracts, fast tests
-	@$(VENV)/ruff format --check .
-	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check $(CODE)
+	@$(VENV)/ruff check $(CODE)
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports
 	@$(PYTEST) --timeout 60 -q -m "not browser and not ministack and not slow"

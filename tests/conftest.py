@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.ministack_kit"]
+pytest_plugins = ["tests.browser_kit", "tests.ministack_kit", "tests.stack_kit"]
 
 
 @pytest.fixture(autouse=True)

@@ -137,6 +137,7 @@ class Doors:
         """A process that has just started: nothing is remembered."""
         self.house = House(self.house.settings, self.store)
         wiring.set_house(self.house)
+        wiring.set_clock(self.clock)
 
     # asking
 

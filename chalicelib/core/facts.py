@@ -252,8 +252,9 @@ def edge(one: Identity, two: Identity, bond: Bond, at: Ms) -> Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """The earliest time at which somebody told of an identity; ``by`` is ``merchant``, ``stripe``
-    or ``claim`` (an unverified sign-up)."""
+    """The earliest time at which somebody told of an identity; ``by`` is ``merchant`` (the API),
+    ``metadata`` (the merchant's key, in Stripe), ``stripe``, ``claim`` (an unverified sign-up), or
+    ``named`` (only mentioned)."""
 
     identity: Identity
     by: str

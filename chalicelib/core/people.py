@@ -56,6 +56,14 @@ class People:
         times = [s.at for s in self.sightings.values() if s.identity == identity and s.by in by]
         return min(times, default=None)
 
+    def made_keys(self) -> frozenset[Identity]:
+        """The customer keys that the merchant made, by the API or in Stripe's metadata."""
+        return frozenset(
+            sighting.identity
+            for sighting in self.sightings.values()
+            if sighting.by in ("merchant", "metadata") and sighting.identity.startswith("key:")
+        )
+
     @property
     def claims(self) -> int:
         return sum(1 for sighting in self.sightings.values() if sighting.by == "claim")
@@ -123,16 +131,17 @@ def edge_holds(people: People, edge: Edge) -> bool:
     identities that nobody knew before it."""
     if edge.bond is Bond.REFERENCE:
         key = edge.one if edge.one.startswith("key:") else edge.two
-        return people.earliest(key, "merchant") is not None
+        return key in people.made_keys()
     if edge.bond is Bond.CLAIM:
         return not any(known_before(people, i, edge.at) for i in (edge.one, edge.two))
     return True
 
 
 def known_before(people: People, identity: Identity, at: Ms) -> bool:
-    """Whether the merchant's server knew the identity by then, or Stripe for more than an hour."""
+    """Whether the merchant's server knew the identity by then, or Stripe for more than an hour:
+    Stripe's customer, with the merchant's key in its metadata, is often made with the sign-up."""
     merchant = people.earliest(identity, "merchant")
-    stripe = people.earliest(identity, "stripe")
+    stripe = people.earliest(identity, "stripe", "metadata")
     return (merchant is not None and merchant <= at) or (
         stripe is not None and stripe + STRIPE_GRACE_MS < at
     )

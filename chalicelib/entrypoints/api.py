@@ -22,7 +22,7 @@ from chalicelib.entrypoints.answers import (
     query,
     requested_path,
 )
-from chalicelib.flows import show
+from chalicelib.flows import show_people, show_sales
 from chalicelib.flows.enrol_customer import Enrolment, enrol_customer
 from chalicelib.flows.manage_partners import PartnerChange, change_partner, take_in_partner
 from chalicelib.flows.manage_programs import (
@@ -147,7 +147,7 @@ def _partner_change(body: Any) -> PartnerChange:
 
 def _partner_shape(partner: Partner, scope: Scope) -> shapes.Shape:
     store = wiring.stores().store
-    shown = show.show_partner(partner, scope=scope, store=store)
+    shown = show_people.show_partner(partner, scope=scope, store=store)
     program = read_program(scope.program, store=store)
     return shapes.partner(shown, program=program, now=wiring.now_ms())
 
@@ -159,7 +159,9 @@ def get_partners(scope: Scope) -> Response:
 
     def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
         key = keys.partner(scope.program, _partner(after, scope).key) if after else None
-        page = show.list_partners(scope=scope, store=store, limit=limit, after=key, skip=skip)
+        page = show_people.list_partners(
+            scope=scope, store=store, limit=limit, after=key, skip=skip
+        )
         return page.rows, page.more
 
     return _listed(
@@ -202,7 +204,7 @@ def get_ledger(scope: Scope, partner: str) -> Response:
     store = wiring.stores().store
 
     def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
-        return show.list_entries(
+        return show_sales.list_entries(
             known.key, scope=scope, store=store, limit=limit, after=after, skip=skip
         )
 
@@ -227,7 +229,7 @@ def post_customer(scope: Scope) -> Response:
     )
     store = wiring.stores().store
     enrolled = enrol_customer(told, scope=scope, store=store, now=wiring.now_ms())
-    shown = show.find_customer(show.id_of_key(told.key), scope=scope, store=store)
+    shown = show_people.find_customer(show_people.id_of_key(told.key), scope=scope, store=store)
     return ok(shapes.customer(shown), status=201 if enrolled.created else 200)
 
 
@@ -236,7 +238,9 @@ def get_customers(scope: Scope) -> Response:
     store = wiring.stores().store
 
     def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
-        page = show.list_customers(scope=scope, store=store, limit=limit, after=after, skip=skip)
+        page = show_people.list_customers(
+            scope=scope, store=store, limit=limit, after=after, skip=skip
+        )
         return page.rows, page.more
 
     return _listed(read, cursor=lambda row: row.id, shape=shapes.customer)
@@ -245,7 +249,7 @@ def get_customers(scope: Scope) -> Response:
 @door("/v1/customers/{customer}", "GET")
 def get_customer(scope: Scope, customer: str) -> Response:
     store = wiring.stores().store
-    return ok(shapes.customer(show.find_customer(customer, scope=scope, store=store)))
+    return ok(shapes.customer(show_people.find_customer(customer, scope=scope, store=store)))
 
 
 # transactions
@@ -280,7 +284,9 @@ def _paid_at(told: int | None) -> int:
 def _transaction(id: str, scope: Scope, *, status: int = 200) -> Response:
     store = wiring.stores().store
     settled = find_sale(id, scope=scope, store=store)
-    return ok(shapes.transaction(show.show_sale(settled, scope=scope, store=store)), status=status)
+    return ok(
+        shapes.transaction(show_sales.show_sale(settled, scope=scope, store=store)), status=status
+    )
 
 
 @door("/v1/transactions", "GET")
@@ -292,8 +298,8 @@ def get_transactions(scope: Scope) -> Response:
     def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
         place = ""
         if after:
-            place = show.place_of_sale(find_sale(after, scope=scope, store=store))
-        page = show.list_sales(
+            place = show_sales.place_of_sale(find_sale(after, scope=scope, store=store))
+        page = show_sales.list_sales(
             scope=scope, store=store, limit=limit, after=place, skip=skip, partner=partner
         )
         return page.rows, page.more
@@ -342,14 +348,14 @@ def get_rewards(scope: Scope) -> Response:
     partner = _partner(asked["partner"], scope).key if asked.get("partner") else ""
     if asked.get("transaction"):
         settled = find_sale(asked["transaction"], scope=scope, store=store)
-        shown = show.show_sale(settled, scope=scope, store=store).rewards
+        shown = show_sales.show_sale(settled, scope=scope, store=store).rewards
         rows = [r for r in shown if _wanted(r, partner, status)]
         return _listed(
             lambda limit, after, skip: (rows[skip:], False), cursor=_reward_id, shape=shapes.reward
         )
 
     def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
-        return show.list_rewards(
+        return show_sales.list_rewards(
             scope=scope,
             store=store,
             limit=limit,
@@ -362,11 +368,11 @@ def get_rewards(scope: Scope) -> Response:
     return _listed(read, cursor=_reward_id, shape=shapes.reward)
 
 
-def _reward_id(reward: show.ShownReward) -> str:
+def _reward_id(reward: show_sales.ShownReward) -> str:
     return reward.id
 
 
-def _wanted(reward: show.ShownReward, partner: str, status: str) -> bool:
+def _wanted(reward: show_sales.ShownReward, partner: str, status: str) -> bool:
     return (not partner or reward.partner == partner) and (
         not status or reward.position.status() == status
     )

@@ -342,10 +342,7 @@ class ProgramBody(Body):
     """``settings`` by name: the value, or ``{"value": …, "starts_on": "2026-06-01"}``. Top-level
     settings are the same thing in Partnero's flat shape; ``starts_on`` is then for all of them."""
 
-    name: (
-        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-        | None
-    ) = None
+    name: Annotated[Name, Field(min_length=1)] | None = None
     website: WebsiteBody | None = None
     starts_on: Day | None = None
     attribution: Any = None
@@ -362,9 +359,11 @@ class ProgramBody(Body):
         values: dict[str, Any] = {}
         starts: dict[str, Ms | None] = {}
         for name in SETTINGS:
+            if name not in self.model_fields_set:
+                continue
             given = getattr(self, name)
             if given is None:
-                continue
+                raise Invalid({name: ["Give a value, or leave the field out to keep what stands."]})
             if isinstance(given, dict) and "value" in given:
                 setting = parsed(Setting, given, at=name)
                 values[name], starts[name] = setting.value, setting.starts_on
@@ -391,7 +390,8 @@ def parsed(shape: type[Any], data: Any, *, at: str = "") -> Any:
     except ValidationError as error:
         errors: dict[str, list[str]] = {}
         for problem in error.errors(include_url=False, include_input=False, include_context=False):
-            where = ".".join([at, *map(str, problem["loc"])] if at else map(str, problem["loc"]))
+            steps = [str(step) for step in problem["loc"] if step != "[key]"]
+            where = ".".join([at, *steps] if at else steps)
             errors.setdefault(where[:200] or "body", []).append(_said(problem["msg"]))
         raise Invalid(errors) from error
     except RecursionError as error:

@@ -8,7 +8,8 @@ from chalicelib.core.facts import Ms
 from chalicelib.core.ledger import Entry
 from chalicelib.core.money import Money, round_half_away
 from chalicelib.core.program import DEFAULTS, Dated, Partner, Program, Rule
-from chalicelib.flows.show import ShownCustomer, ShownPartner, ShownPerson, ShownReward, ShownSale
+from chalicelib.flows.show_people import ShownCustomer, ShownPartner, ShownPerson
+from chalicelib.flows.show_sales import ShownReward, ShownSale
 from chalicelib.storage.records import Balance, Payout
 
 Shape = dict[str, Any]

@@ -34,12 +34,15 @@ from chalicelib.flows.manage_programs import (
 from chalicelib.flows.sweep import replay_event
 from chalicelib.settings import read_settings
 
+MIN_SECRET = 16
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; prints JSON. 0 when done, 1 when refused, 2 when the words are off."""
+
+def main(argv: Sequence[str] | None = None, *, house: House | None = None) -> int:
+    """Run one command, in a given house or where the words say; prints JSON. 0 when done, 1 when
+    refused, 2 when the words are off."""
     asked = _parser().parse_args(argv)
     try:
-        house = House(read_settings(_environment(asked)))
+        house = house or House(read_settings(_environment(asked)))
         told = asked.run(asked, house, wiring.now_ms())
     except Refusal as refusal:
         sys.stderr.write(f"{refusal.message} {_errors(refusal)}\n".strip() + "\n")
@@ -158,8 +161,8 @@ def _create_connection(asked: argparse.Namespace, house: House, now: Ms) -> dict
     api_key = _secret("Stripe API key (rk_… or sk_…)")
     account = account_of(api_key, api_base=house.settings.stripe_api_base or None)
     webhook_secret = _secret("Webhook secret (whsec_…)")
-    if not webhook_secret.startswith("whsec_"):
-        raise Refusal("A webhook secret begins with whsec_.")
+    if not webhook_secret.startswith("whsec_") or len(webhook_secret) < MIN_SECRET:
+        raise Refusal("A webhook secret begins with whsec_ and goes on; Stripe shows it once.")
     create_connection(
         program,
         id=id,
@@ -186,6 +189,8 @@ def _replay(asked: argparse.Namespace, house: House, now: Ms) -> dict[str, Any]:
     received = replay_event(
         asked.connection, asked.event, store=house.store, connections=house.connections, now=now
     )
+    if not received.event:
+        raise Refusal(f"Nothing was replayed: {received.because}.")
     return {"event": asked.event, "state": received.state, "reason": received.because}
 
 

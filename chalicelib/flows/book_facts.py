@@ -68,11 +68,12 @@ def book_facts(
     Raises ``Unavailable`` when the store is away, or others kept writing the same sale through
     all tries; then nothing of this booking was lost: the caller is told to come again.
     """
-    told = prepare(told, scope=scope, store=store, now=now)
+    prepared: Told | None = None
     for attempt in range(TRIES):
         try:
+            prepared = prepared or prepare(told, scope=scope, store=store, now=now)
             return _book(
-                told,
+                prepared,
                 scope,
                 store,
                 now=now,

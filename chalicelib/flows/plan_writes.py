@@ -194,10 +194,10 @@ def _identity_writes(
         if stored is not main
         for identity in stored.household.people.identities()
     }
+    made_keys = household.people.made_keys()
     writes: list[Write] = []
     for identity in sorted(household.people.identities()):
-        made = household.people.earliest(identity, "merchant") is not None
-        made = made and identity.startswith("key:")
+        made = identity in made_keys
         known = gathered.identity_items.get(identity)
         flagged = bool(known and known.body.get("merchant"))
         if identity in settled and (known is None or flagged == made):
@@ -249,15 +249,8 @@ def _owes(
 
 def _new_merchant_key(household: Household, before: list[Household]) -> bool:
     """A key that the merchant made just now: checkouts may have named it before."""
-
-    def made(people: People) -> set[Identity]:
-        return {
-            s.identity
-            for s in people.sightings.values()
-            if s.by == "merchant" and s.identity.startswith("key:")
-        }
-
-    return bool(made(household.people) - {key for h in before for key in made(h.people)})
+    known = {key for stored in before for key in stored.people.made_keys()}
+    return bool(household.people.made_keys() - known)
 
 
 def _decisive(people: People, before: Household) -> bool:

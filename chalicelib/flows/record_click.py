@@ -17,9 +17,11 @@ from chalicelib.storage.records import Click
 from chalicelib.storage.store import Put, Stale, Store
 
 MAX_BODY_BYTES = 2048
-MAX_PAGE = 300
+MAX_PAGE = 230  # these keep an item below 1,000 bytes: one write unit a click
+MAX_REFERRER = 110
 MAX_SUBS = 5
-MAX_SUB = 40
+MAX_SUB = 34
+MAX_VALUE = 40  # of a parameter that is kept
 KEPT_PARAMETERS = frozenset(
     """
     utm_source utm_medium utm_campaign utm_term utm_content sub1 sub2 sub3 sub4 sub5 subid
@@ -101,7 +103,7 @@ def write_click(
         partner=partner.key.lower(),
         at=now,
         page=tidy_page(page, program),
-        referrer=tidy_page(referrer, None),
+        referrer=tidy_page(referrer, None)[:MAX_REFERRER],
         subs=subs,
     )
     try:
@@ -137,11 +139,11 @@ def tidy_page(url: str, program: Program | None) -> str:
     kept: list[tuple[str, str]] = []
     if program is not None:
         names = KEPT_PARAMETERS | set(program.website.parameters)
-        kept = [(n, v[:MAX_SUB]) for n, v in parse_qsl(parts.query)[:50] if n in names]
+        kept = [(n, v[:MAX_VALUE]) for n, v in parse_qsl(parts.query)[:50] if n in names]
     query = "?" + urlencode(kept) if kept else ""
     return _clean(f"{parts.scheme}://{host}{parts.path[:150]}{query}")[:MAX_PAGE]
 
 
 def _clean(text: str) -> str:
-    """Printable ASCII only, so that a character is a byte."""
-    return "".join(c if " " <= c <= "~" else "?" for c in text)
+    """Printable ASCII only, without what JSON escapes, so that a character is a byte."""
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text)

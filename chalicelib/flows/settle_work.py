@@ -103,11 +103,7 @@ def _settle_all(
 def _claim_references(household: Household, *, scope: Scope, store: Store, now: Ms) -> str:
     """Checkouts that named a key before the merchant made the customer are joined to him now.
     Returns the household that this made, empty if there was nothing to join."""
-    made = {
-        s.identity[4:]
-        for s in household.people.sightings.values()
-        if s.by == "merchant" and s.identity.startswith("key:")
-    }
+    made = {identity[4:] for identity in household.people.made_keys()}
     joined = ""
     for key in sorted(made):
         partition = keys.reference(scope, key, "").pk

@@ -1,4 +1,5 @@
-"""Core's frozen values to compact JSON and back: fields at their default are left out.
+"""Core's frozen values to compact JSON and back: fields at their default are left out, and a map
+of facts by their own ids is a list of the facts.
 
 Knows the shapes that core uses: dataclasses, tuples and frozensets of one type, maps by string,
 int enums, optional ints, and the dated values of settings (a plain value, or a reward rule).
@@ -31,6 +32,8 @@ def dump(value: Any) -> Any:
             if not _is_default(f, getattr(value, f.name))
         }
     if isinstance(value, Mapping):
+        if value and all(getattr(item, "id", None) == key for key, item in value.items()):
+            return [dump(value[key]) for key in sorted(value)]
         return {key: dump(item) for key, item in value.items()}
     if isinstance(value, frozenset):
         return sorted(value)
@@ -63,6 +66,8 @@ def _load(shape: Any, data: Any) -> Any:
     if origin is frozenset:
         return frozenset(_load(args[0], item) for item in data)
     if isinstance(origin, type) and issubclass(origin, Mapping):
+        if isinstance(data, list):
+            return {item.id: item for item in (_load(args[1], each) for each in data)}
         return {key: _load(args[1], item) for key, item in data.items()}
     if origin is Literal:
         return data

@@ -69,7 +69,7 @@ def people_of(
         return People()
     sightings = [Sighting(identity=i, by="stripe", at=at) for i in (buyer.stripe, buyer.email) if i]
     if buyer.key:
-        sightings.append(Sighting(identity=buyer.key, by="merchant", at=at))
+        sightings.append(Sighting(identity=buyer.key, by="metadata", at=at))
     return People(
         edges={told.id: told for told in _edges(buyer, at)},
         sightings={told.id: told for told in sightings},

@@ -113,7 +113,7 @@ sightings = st.lists(
     st.builds(
         Sighting,
         identity=identities,
-        by=st.sampled_from(["merchant", "stripe", "claim"]),
+        by=st.sampled_from(["merchant", "metadata", "stripe", "claim"]),
         at=times,
     ),
     max_size=5,

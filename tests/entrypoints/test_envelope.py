@@ -1,11 +1,13 @@
 """What holds for every address of the API: keys, envelopes, lists, whose data is whose."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from app import app
+from chalicelib.entrypoints import wiring
 from tests.doors_kit import BASE_URL, Doors
 
 ROUTES = [
@@ -134,15 +136,17 @@ def test_an_empty_list(doors: Doors) -> None:
     }
 
 
-@pytest.fixture
-def long(doors: Doors) -> Doors:
-    """Forty customers with a sale each, all at one instant but for every fourth."""
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    """Forty customers with a sale each, all at one instant but for every fourth. Only read from."""
+    doors = Doors(tmp_path_factory.mktemp("long"))
     for number in range(40):
         doors.clock.now += number % 4 == 0
         doors.post("/v1/partners", {"email": f"p{number}@example.com", "key": f"p{number}"})
         doors.a_customer(f"c{number}", partner={"key": "ann"})
         doors.a_sale(f"s{number}", customer=f"c{number}")
-    return doors
+    yield doors
+    wiring.set_house(None)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +164,7 @@ def long(doors: Doors) -> Doors:
 def test_lists_page_by_cursor_and_by_number_in_one_order(
     long: Doors, route: str, count: int
 ) -> None:
+    long.cold()
     joint = "&" if "?" in route else "?"
     whole = long.get(f"{route}{joint}limit=250")
     assert len(whole.data) == count
@@ -195,6 +200,7 @@ def test_lists_page_by_cursor_and_by_number_in_one_order(
     ],
 )
 def test_a_page_costs_few_trips_and_a_later_one_no_more(long: Doors, route: str, most: int) -> None:
+    long.cold()
     before = sum(long.store.calls.values())
     assert long.get(route).status == 200
     assert sum(long.store.calls.values()) - before <= most

@@ -1,5 +1,6 @@
 """`/v1/transactions`: sales that the merchant's server tells of, and all sales shown."""
 
+import tracemalloc
 from typing import Any
 from urllib.parse import quote
 
@@ -407,3 +408,13 @@ def test_of_one_partner(acme: Doors) -> None:
 )
 def test_an_unknown_one_is_404(doors: Doors, name: str) -> None:
     assert doors.get(f"/v1/transactions/{name}").status == 404
+
+
+@pytest.mark.parametrize("raw", ["1e9999999", "1e-9999999", "-1e9999999"])
+def test_a_huge_exponent_is_not_written_out(acme: Doors, raw: str) -> None:
+    tracemalloc.start()
+    body = f'{{"key": "s1", "customer": {{"key": "c1"}}, "amount": {raw}}}'
+    assert acme.post("/v1/transactions", body.encode()).status == 422
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000

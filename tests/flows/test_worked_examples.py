@@ -473,6 +473,14 @@ class TestStrangers:
         pays(world, 1, 2)
         assert world.balance("ann") == (980, 0, 0)
 
+    def test_stripes_metadata_tells_the_key_in_the_same_second(self, world: World) -> None:
+        world.click(token("ann"), "ann")
+        made = a_customer(metadata={"customer_key": "sam"}) | {"created": day(1)}
+        world.at(day(1) + 0.7).sign_up("sam", email="sam@example.com", token=token("ann"))
+        world.tell("customer.created", made, created=day(1))
+        pays(world, 1, 2)
+        assert world.balance("ann") == (980, 0, 0)
+
     def test_one_who_has_paid_is_not_claimed_later(self, world: World) -> None:
         pays(world, 1, 1)
         world.at(day(1) + 60).click(token("bob"), "bob")

@@ -7,11 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import BrowserContext
 
-from tests.browser_kit import browser, playwright, visitor
 from tests.shop.shopper import Shopper
-from tests.stack_kit import Stack, stack
-
-__all__ = ["browser", "playwright", "shopper", "stack", "visitor"]
+from tests.stack_kit import Stack
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def test_metadata_names_the_merchants_key() -> None:
     people = people_of(told_of("customer.updated", a_customer(metadata=said)))
     tie = edge("key:42", "stripe:cus_1", Bond.METADATA, AT)
     assert people.edges[tie.id] == tie
-    assert people.earliest("key:42", "merchant") == AT
+    assert people.earliest("key:42", "metadata") == AT
 
 
 @pytest.mark.parametrize(

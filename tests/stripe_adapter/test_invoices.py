@@ -135,7 +135,7 @@ def test_metadata_is_found_on_invoice_and_subscription(version: str, where: str)
     assert (touch.partner, touch.way, touch.at) == ("ann", Way.METADATA, PAID_AT)
     assert "key:42" in sale.identities
     assert sale.keep_out
-    assert people_of(outcome).earliest("key:42", "merchant") == AT
+    assert people_of(outcome).earliest("key:42", "metadata") == AT
 
 
 def test_the_invoices_own_metadata_goes_before_the_subscriptions() -> None:

@@ -270,7 +270,7 @@ def test_metadata_names_the_merchants_customer(name: str) -> None:
     people = people_of(outcome)
     tie = edge("key:User_42", "stripe:cus_1", Bond.METADATA, AT)
     assert people.edges[tie.id] == tie
-    assert people.earliest("key:User_42", "merchant") == AT
+    assert people.earliest("key:User_42", "metadata") == AT
     assert people.conversions["checkout:cs_test_1"].identity == "key:User_42"
 
 

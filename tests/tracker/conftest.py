@@ -5,10 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from tests.browser_kit import browser, playwright, visitor
 from tests.tracker.page_server import PageServer, serving_pages
-
-__all__ = ["browser", "page", "page_server", "playwright", "site", "visitor"]
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from local.fake_stripe import FakeStripe
-from tests.browser_kit import browser, playwright, visitor
 
 from .conftest import KEY, Inbox, a_monthly_price, a_price, browse, control, flushed
 
-__all__ = ["browser", "playwright", "visitor"]
 pytestmark = pytest.mark.browser
 
 
