@@ -56,7 +56,7 @@ class View:
         return replace(newest, paid_at=earliest, exact=bool(exact))
 
 
-def _view_order(view: View) -> tuple[bool, Ms, int, int, int, int, str]:
+def _view_order(view: View) -> tuple[bool, Ms, int, int, int, int, str, Ms, bool]:
     return (
         view.paid,
         view.told_at,
@@ -65,6 +65,8 @@ def _view_order(view: View) -> tuple[bool, Ms, int, int, int, int, str]:
         view.total,
         view.outside,
         view.currency,
+        view.paid_at,
+        view.exact,
     )
 
 

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from chalicelib.core.facts import Ms
 from chalicelib.core.money import currency_code
@@ -56,15 +57,28 @@ def _errors(refusal: Refusal) -> str:
 
 
 def _environment(asked: argparse.Namespace) -> Mapping[str, str]:
-    """This process's environment, with what the place needs; a local run has left its own in
-    ``environment.json``."""
+    """This process's environment, with what the place needs. Of a local run ``demo.json`` tells the
+    addresses; its store has the third port after the app's."""
     if asked.local is None:
         os.environ["REFLEDGER_STAGE"] = asked.stage
         return os.environ
-    place = Path(asked.local) / "environment.json"
-    if not place.exists():
+    place = Path(asked.local).resolve()
+    demo = place / "demo.json"
+    if not demo.exists():
         raise Refusal(f"Nothing runs in {asked.local}: start it with `make run` first.")
-    os.environ.update(json.loads(place.read_text()))
+    told = json.loads(demo.read_text())
+    os.environ.update(
+        {
+            "REFLEDGER_STAGE": "local",
+            "REFLEDGER_BASE_URL": told["base_url"],
+            "REFLEDGER_STRIPE_API_BASE": told["fake_stripe_url"],
+            "REFLEDGER_KEY_FILE": str(place / "key"),
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{(urlsplit(told['base_url']).port or 0) + 3}",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+        }
+    )
     return os.environ
 
 
