@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,3 +172,18 @@ def test_an_event_is_replayed(doors: Doors, run: Run) -> None:
     code, out, _ = run("event", "replay", doors.connection.id, "evt_1")
     assert (code, json.loads(out)["state"]) == (0, "failed")
     assert wiring.stores() is doors.house
+
+
+def test_a_local_run_is_found_by_its_demo_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing listens there, so the store is away; the addresses are the run's own."""
+    for name in ("STAGE", "BASE_URL", "STRIPE_API_BASE", "KEY_FILE"):
+        monkeypatch.setenv(f"REFLEDGER_{name}", "")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "")
+    told = {"base_url": "http://localhost:9", "fake_stripe_url": "http://localhost:10"}
+    (tmp_path / "demo.json").write_text(json.dumps(told))
+    assert cli.main(["--local", str(tmp_path), "key", "create", "p", "--mode", "test"]) == 1
+    assert "store is busy" in capsys.readouterr().err
+    assert os.environ["AWS_ENDPOINT_URL"] == "http://127.0.0.1:12"
+    assert os.environ["REFLEDGER_KEY_FILE"] == str(tmp_path / "key")
