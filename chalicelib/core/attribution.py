@@ -118,14 +118,18 @@ def referral_of(case: Case) -> Referral:
 
 def referral_of_sale(case: Case, payment: Payment) -> Referral:
     """The referral of one sale: the customer's where that is what the program credits, else
-    decided anew for this sale. The trace leaves out what happened long after the sale."""
+    decided anew for this sale. The trace leaves out what happened after the sale, unless it won or
+    might have."""
     terms = case.program.terms(payment.paid_at)
     until = _whole(payment.paid_at) + terms.late_evidence_hours * HOUR_MS
     if terms.crediting == "transaction":
         referral = _decide(case, converted_at=payment.paid_at, first=payment)
     else:
         referral = referral_of(case)
-    trace = tuple(line for line in referral.trace if _whole(line.at) <= until)
+    seen_by = _whole(payment.paid_at) if isinstance(referral, Credit) else until
+    trace = tuple(
+        line for line in referral.trace if line.verdict == "won" or _whole(line.at) <= seen_by
+    )
     if isinstance(referral, Credit) and until < _whole(referral.since):
         return NoCredit(because="paid before the referral", trace=trace)
     return replace(referral, trace=trace)
@@ -133,10 +137,21 @@ def referral_of_sale(case: Case, payment: Payment) -> Referral:
 
 def credited_payments(case: Case, credit: Credit) -> list[Payment]:
     """Those of the person's payments that the same partner is credited for, in order."""
+    bound: Referral | None = None
     credited = []
     for payment in case.payments:
-        referral = referral_of_sale(case, payment)
-        if isinstance(referral, Credit) and referral.partner == credit.partner:
+        terms = case.program.terms(payment.paid_at)
+        if terms.crediting == "transaction":
+            referral = _decide(case, converted_at=payment.paid_at, first=payment)
+        else:
+            bound = bound or referral_of(case)
+            referral = bound
+        until = _whole(payment.paid_at) + terms.late_evidence_hours * HOUR_MS
+        if (
+            isinstance(referral, Credit)
+            and referral.partner == credit.partner
+            and until >= _whole(referral.since)
+        ):
             credited.append(payment)
     return credited
 
@@ -194,7 +209,7 @@ class _Ballot:
         moment = max(touch.at, self.converted_at or 0)
         if partner.status(moment) != "active":
             return f"the partner was {partner.status(moment)} at the time"
-        if self.case.person.emails & frozenset(partner.emails):
+        if self.case.person.emails & partner.emails_by(moment):
             return "self-referral: same e-mail"
         started = touch.happened if touch.click_at is None else touch.click_at
         days = (_whole(moment) - _whole(started)) / DAY_MS
@@ -230,7 +245,7 @@ class _Ballot:
         return (
             self._by_click(t for t in verified if self._before_conversion(t))
             or _earliest(t for t in verified if self._before_payment(t))
-            or _earliest(t for t in claims if t.click_at is not None)
+            or _first_told(t for t in claims if t.click_at is not None)
             or _earliest(t for t in verified if self._in_time(t))
             or self._only_evidence(claims)
             or _earliest(late)
@@ -257,7 +272,7 @@ class _Ballot:
         known = [t for t in self.touches if t.partner in self.case.partners]
         if any(t.verified or t.click_at is not None for t in known):
             return None
-        return _earliest(claims)
+        return _first_told(claims)
 
     def why(self, winner: Touch) -> str:
         """The winner's reason: how it was chosen, and how old the click was."""
@@ -312,6 +327,11 @@ class _Ballot:
 
 def _earliest(touches: Iterable[Touch]) -> Touch | None:
     return min(touches, key=lambda t: (_whole(t.happened), -t.way, t.at, t.id), default=None)
+
+
+def _first_told(claims: Iterable[Touch]) -> Touch | None:
+    """Of claims the one that was made first: an old click does not help a later sign-up."""
+    return min(claims, key=lambda t: (t.at, t.id), default=None)
 
 
 def _click_order(touch: Touch) -> tuple[Ms, int, Ms, str]:

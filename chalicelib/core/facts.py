@@ -75,11 +75,13 @@ REFUND_RANK = {"pending": 0, "requires_action": 1, "succeeded": 2, "failed": 3, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
-    """A refund by its id. ``charge`` and ``intent`` say of which payment, where known."""
+    """A refund by its id. ``charge`` and ``intent`` say of which payment, where known;
+    ``told_at`` is when its status was first told."""
 
     id: str
     amount: int
     status: str
+    told_at: Ms = 0
     charge: str = ""
     intent: str = ""
 
@@ -92,8 +94,10 @@ class Refund:
             return (REFUND_RANK.get(refund.status, 1), refund.amount, refund.status)
 
         further = max(self, other, key=rank)
+        told = [r.told_at for r in (self, other) if rank(r) == rank(further)]
         return replace(
             further,
+            told_at=min(told),
             charge=max(self.charge, other.charge),
             intent=max(self.intent, other.intent),
         )
@@ -226,7 +230,8 @@ class Bond(IntEnum):
     REFERENCE = 3  # a checkout's client_reference_id is the merchant's own customer key
     MERCHANT_EMAIL = 4  # the merchant's server named key and e-mail together
     STRIPE_EMAIL = 5  # Stripe told customer and e-mail together
-    CLAIM = 6  # an unverified sign-up named key and e-mail together
+    GUEST = 6  # a guest's checkout named the key, beside an e-mail that anybody can type
+    CLAIM = 7  # an unverified sign-up named key and e-mail together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ different merchant keys are never one person.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from chalicelib.core.facts import (
     Bond,
@@ -20,11 +20,16 @@ from chalicelib.core.facts import (
     SaleId,
     Sighting,
     Touch,
+    Way,
 )
 from chalicelib.core.sale import IDENTITY_RANK, join_maps
 
 STRIPE_GRACE_MS = 3_600_000  # a Stripe customer made this shortly before a sign-up is part of it
-MAX_CLAIMS = 24  # unverified sign-ups kept in one set; more are turned away
+MAX_CLAIMS = 24  # identities named by unverified sign-ups in one set; more are turned away
+MAX_SEEN_CLAIMS = 200  # the same for sign-ups whose click was seen
+KEPT_TOUCHES = 20  # of those told with payments: so many of the earliest, and of the latest
+KEPT_CONVERSIONS = 50
+KEPT_PROFILES = 10  # beside those by the merchant's keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,24 @@ class People:
         times = [s.at for s in self.sightings.values() if s.identity == identity and s.by in by]
         return min(times, default=None)
 
+    def bounded(self) -> "People":
+        """Without what can decide or show nothing any more: of the touches told with payments,
+        those that 20 came before and 20 after (a sale keeps its own); of the conversions, those
+        that 50 came before; of what Stripe told of names, all but the newest 10. What is kept does
+        not depend on the order in which it came."""
+        told = sorted((t for t in self.touches.values() if t.sale), key=lambda t: (t.at, t.id))
+        converted = sorted(self.conversions.values(), key=lambda c: (c.at, c.id))
+        shown = sorted(
+            (p for p in self.profiles.values() if not p.identity.startswith("key:")),
+            key=lambda p: (p.at, p.identity),
+        )
+        return replace(
+            self,
+            touches=_without(self.touches, {t.id for t in told[KEPT_TOUCHES:-KEPT_TOUCHES]}),
+            conversions=_without(self.conversions, {c.id for c in converted[KEPT_CONVERSIONS:]}),
+            profiles=_without(self.profiles, {p.id for p in shown[:-KEPT_PROFILES]}),
+        )
+
     def made_keys(self) -> frozenset[Identity]:
         """The customer keys that the merchant made, by the API or in Stripe's metadata."""
         return frozenset(
@@ -67,6 +90,13 @@ class People:
     @property
     def claims(self) -> int:
         return sum(1 for sighting in self.sightings.values() if sighting.by == "claim")
+
+
+T = TypeVar("T")
+
+
+def _without(facts: Mapping[str, T], dropped: set[str]) -> Mapping[str, T]:
+    return {id: fact for id, fact in facts.items() if id not in dropped} if dropped else facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +139,7 @@ def persons(people: People) -> list[Person]:
         return identity
 
     keys = {i: ({i} if i.startswith("key:") else set()) for i in parent}
-    for edge in sorted(people.edges.values(), key=lambda e: (e.bond, e.at, e.one, e.two)):
+    for edge in sorted(people.edges.values(), key=lambda e: _belief(people, e)):
         if not edge_holds(people, edge):
             continue
         one, two = sorted((root(edge.one), root(edge.two)))
@@ -126,12 +156,25 @@ def persons(people: People) -> list[Person]:
     )
 
 
+def _belief(people: People, edge: Edge) -> tuple[Bond, bool, Ms, Identity, Identity]:
+    """Edges in the order in which they are believed. Of claims, those whose sign-up came by a
+    click that was seen go first: a stranger's bare sign-up cannot sit on an e-mail."""
+    bare = edge.bond is Bond.CLAIM and not any(
+        touch.click_at is not None and touch.identity in (edge.one, edge.two)
+        for touch in people.touches.values()
+        if touch.way is Way.SIGNUP
+    )
+    return (edge.bond, bare, edge.at, edge.one, edge.two)
+
+
 def edge_holds(people: People, edge: Edge) -> bool:
-    """A checkout reference needs a key that the merchant made; an unverified claim needs
-    identities that nobody knew before it."""
+    """A checkout's reference needs a key that the merchant made; a guest's e-mail and an
+    unverified claim need identities that nobody knew before."""
+    key, other = (edge.one, edge.two) if edge.one.startswith("key:") else (edge.two, edge.one)
     if edge.bond is Bond.REFERENCE:
-        key = edge.one if edge.one.startswith("key:") else edge.two
         return key in people.made_keys()
+    if edge.bond is Bond.GUEST:
+        return key in people.made_keys() and not known_before(people, other, edge.at)
     if edge.bond is Bond.CLAIM:
         return not any(known_before(people, i, edge.at) for i in (edge.one, edge.two))
     return True

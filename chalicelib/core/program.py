@@ -148,11 +148,11 @@ class Program:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partner:
     """Whoever may refer. ``key`` stands in links and never changes; it is found whatever its
-    case. ``emails`` are all it ever had, the present one last."""
+    case. ``emails`` are all it ever had, each with the moment from which it was told."""
 
     id: str
     key: str
-    emails: tuple[str, ...]
+    emails: tuple[Dated, ...]
     created_at: Ms
     name: str = ""
     surname: str = ""
@@ -162,7 +162,11 @@ class Partner:
 
     @property
     def email(self) -> str:
-        return self.emails[-1] if self.emails else ""
+        return str(max(self.emails, key=lambda dated: dated.starts).value) if self.emails else ""
+
+    def emails_by(self, at: Ms) -> frozenset[str]:
+        """The e-mails it had told by then."""
+        return frozenset(str(dated.value) for dated in self.emails if dated.starts <= at)
 
     def status(self, at: Ms) -> str:
         return str(as_of(self.statuses, at, "active"))

@@ -54,7 +54,7 @@ class Sale:
     @property
     def canonical(self) -> SaleId:
         """The id that names the sale: invoice, then session, intent, charge, the merchant's."""
-        return min(self.ids, key=lambda id: (_id_rank(id), id))
+        return min(self.ids, key=id_order)
 
     @property
     def is_claimed(self) -> bool:
@@ -101,6 +101,11 @@ def join_all(sales: list[Sale]) -> Sale:
 def _id_rank(id: SaleId) -> int:
     prefix = id.split("_", 1)[0]
     return {"in": 1, "cs": 2, "pi": 3, "ch": 4, "py": 4}.get(prefix, 5)
+
+
+def id_order(id: SaleId) -> tuple[int, SaleId]:
+    """Ids in the order in which they may name a sale."""
+    return (_id_rank(id), id)
 
 
 def is_stripe_sale_id(id: str) -> bool:
@@ -202,18 +207,24 @@ def refunded_of(sale: Sale) -> tuple[int, str]:
     refunded, unresolved = 0, ""
     for refunds in by_charge.values():
         refunded += sum(refund.amount for refund in refunds if refund.counts)
-    told: dict[str, int] = {}
+    told: dict[str, list[RefundedTotal]] = {}
     for total in sale.refunded_totals.values():
-        group = total.intent or intents.get(total.charge, total.charge)
-        told[group] = told.get(group, 0) + total.amount
-    for group, amount in told.items():
+        told.setdefault(total.intent or intents.get(total.charge, total.charge), []).append(total)
+    for group, totals in told.items():
+        amount = sum(total.amount for total in totals)
         if group not in by_charge:
             refunded += amount
-        elif amount > sum(refund.amount for refund in by_charge[group]):
+        elif amount > _explained(by_charge[group], min(total.told_at for total in totals)):
             unresolved = "the refunds told by id are less than the charge says was refunded"
     if not refunded and not any(view.kind is not ViewKind.API for view in sale.views.values()):
         refunded = sum(refund.amount for refund in sale.refunds_told.values() if refund.counts)
     return refunded, unresolved
+
+
+def _explained(refunds: list[Refund], told_at: Ms) -> int:
+    """How much a charge may have said was refunded by then: a refund that failed no sooner was
+    still in its total."""
+    return sum(r.amount for r in refunds if r.counts or r.told_at >= told_at)
 
 
 def release_at(sale: Sale, summary: Summary, *, hold_days: int) -> Ms:

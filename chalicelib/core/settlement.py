@@ -20,6 +20,7 @@ class SettledSale:
 
     ``positions`` are by ``<partner key>|<currency>``. ``released`` says that its hold has passed.
     ``entries`` counts the entries ever posted for it: the next one's id is made from it.
+    ``due_at`` is when its reward may be released, 0 while nothing waits for that.
     ``household`` and ``pointer`` say where the sale stands among its customer's.
     """
 
@@ -36,6 +37,7 @@ class SettledSale:
     because: str = ""
     held: str = ""
     possible_duplicate: bool = False
+    due_at: Ms = 0
     trace: tuple[Considered, ...] = ()
 
     def summary(self) -> Summary:
@@ -80,12 +82,11 @@ def position_name(partner: str, currency: str) -> str:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """The sale after settling, its new entries, and what each balance changes by
-    (``<partner>|<currency>`` to bucket to minor units). ``due_at`` is when it may be released."""
+    (``<partner>|<currency>`` to bucket to minor units)."""
 
     after: SettledSale
     entries: tuple[Entry, ...]
     changes: Mapping[str, Mapping[str, int]]
-    due_at: Ms | None
 
 
 def settle(
@@ -139,14 +140,10 @@ def settle(
         because=target.because,
         held=held,
         possible_duplicate=possible_duplicate and not before.sale.confirmed,
+        due_at=due_at if waits else 0,
         trace=target.trace,
     )
-    return Settlement(
-        after=after,
-        entries=tuple(entries),
-        changes=changes,
-        due_at=due_at if waits else None,
-    )
+    return Settlement(after=after, entries=tuple(entries), changes=changes)
 
 
 def _held(summary: Summary, possible_duplicate: bool) -> str:

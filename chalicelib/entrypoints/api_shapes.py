@@ -42,7 +42,10 @@ def partner(shown: ShownPartner, *, program: Program, now: Ms) -> Shape:
             {"value": dated.value, "starts_on": moment(dated.starts)} for dated in known.statuses
         ],
         "referral_link": referral_link(known, program),
-        "balances": {c: balance(b) for c, b in sorted(shown.balances.items())},
+        "balances": {
+            currency: balance(held)
+            for currency, held in sorted({program.currency: Balance(), **shown.balances}.items())
+        },
         "clicks": shown.clicks,
         "created_at": moment(known.created_at),
     }

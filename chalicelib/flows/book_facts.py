@@ -5,13 +5,11 @@ balances, the customer's standing, the stamp of the event and the work that is s
 conditioned on every version that was read, and tried again from the reading when one has moved.
 """
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core.facts import Ms
-from chalicelib.core.refusals import Unavailable
 from chalicelib.core.settlement import SettledSale
 from chalicelib.core.told import Told
 from chalicelib.flows.decide_sale import decide
@@ -23,11 +21,9 @@ from chalicelib.flows.gather import (
     resolved_references,
 )
 from chalicelib.flows.plan_writes import plan_writes
+from chalicelib.flows.retry import until_not_stale
 from chalicelib.storage.keys import Scope
-from chalicelib.storage.store import Stale, Store, Write
-
-TRIES = 10
-
+from chalicelib.storage.store import Store, Write
 
 Stamp = Callable[[int], Sequence[Write]]
 Guard = Callable[[Gathered], None]
@@ -68,22 +64,14 @@ def book_facts(
     Raises ``Unavailable`` when the store is away, or others kept writing the same sale through
     all tries; then nothing of this booking was lost: the caller is told to come again.
     """
-    prepared: Told | None = None
-    for attempt in range(TRIES):
-        try:
-            prepared = prepared or prepare(told, scope=scope, store=store, now=now)
-            return _book(
-                prepared,
-                scope,
-                store,
-                now=now,
-                stamp=stamp(attempt),
-                guard=guard,
-                release=release,
-            )
-        except Stale:
-            pause(random.uniform(0, min(0.02 * 2**attempt, 0.5)))
-    raise Unavailable
+
+    def book(attempt: int) -> Booked:
+        prepared = prepare(told, scope=scope, store=store, now=now)
+        return _book(
+            prepared, scope, store, now=now, stamp=stamp(attempt), guard=guard, release=release
+        )
+
+    return until_not_stale(book, pause=pause)
 
 
 def _book(

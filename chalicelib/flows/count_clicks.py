@@ -16,6 +16,7 @@ from chalicelib.core.people import People
 from chalicelib.core.refusals import Unavailable
 from chalicelib.core.told import Told
 from chalicelib.flows.gather import gather
+from chalicelib.flows.retry import until_not_stale
 from chalicelib.flows.settle_work import book_and_settle, discard
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
@@ -87,16 +88,18 @@ def _tell_who_waited(wanted: Sequence[Key], *, store: Store, now: Ms) -> None:
         if click is not None:
             seen = records.read_click(click)
             scope = Scope(seen.program, "live" if key.sk == "awaited#live" else "test")
-            see_click(seen, str(item.body["identity"]), scope=scope, store=store, now=now)
+            for identity in item.body["identities"]:
+                see_click(seen, str(identity), scope=scope, store=store, now=now)
             discard(item, store=store)
 
 
 def see_click(click: Click, identity: str, *, scope: Scope, store: Store, now: Ms) -> None:
     """Give the touches that carry the click's token its time."""
     about = Told(people=records.people_about(identity))
+    known = until_not_stale(lambda _: gather(about, scope=scope, store=store, pointers=1))
     touches = {
         touch.id: replace(touch, click_at=click.at)
-        for stored in gather(about, scope=scope, store=store, pointers=1).households
+        for stored in known.households
         for touch in stored.household.people.touches.values()
         if touch.token == click.token
     }

@@ -10,10 +10,18 @@ from chalicelib.core.attribution import (
     Referral,
     credited_payments,
     partners_named,
+    referral_of,
     referral_of_sale,
 )
 from chalicelib.core.facts import Ms
-from chalicelib.core.people import MAX_CLAIMS, Household, SalePointer, kept_out, person_of
+from chalicelib.core.people import (
+    MAX_CLAIMS,
+    MAX_SEEN_CLAIMS,
+    Household,
+    SalePointer,
+    kept_out,
+    person_of,
+)
 from chalicelib.core.program import Partner
 from chalicelib.core.refusals import Conflict
 from chalicelib.core.rewards import Target, reward_target, standing_of
@@ -35,8 +43,8 @@ def decide(
     before = gathered.sales
     sale = joined_sale(before, told)
     household = joined_household(gathered, told, sale)
-    if household and told.people.claims and household.people.claims > MAX_CLAIMS:
-        raise Conflict("Too many unverified sign-ups concern this customer.")
+    if household and told.people.claims:
+        _refuse_flood(told, household)
     if sale is None or household is None:
         return Decision(
             household=household,
@@ -45,6 +53,7 @@ def decide(
             before=tuple(before),
         )
     names = {*partners_named(household.people), *(n for s in before for n in s.partners())}
+    names |= {touch.partner for touch in sale.touches.values()}
     summary = summarise(sale)
     currencies = {summary.currency or gathered.program.currency} | {
         name.split("|")[1] for part in before for name in part.positions
@@ -53,15 +62,17 @@ def decide(
     periods = {name: balance.period for name, balance in balances.items()}
     rolled = [_rolled(part, periods) for part in before]
     standing = replace(joined(rolled, sale), owner=owner_of(sale), household=household.id)
-    place = _pointer(sale, summary, standing, household)
-    target, enough = _target(sale, summary, place, gathered, household, partners)
+    duplicate = _duplicate(sale, summary, household, scope, store)
+    place = _pointer(sale, summary, standing, household, duplicate=duplicate)
+    case = _case(sale, place, gathered, household, partners)
+    target, enough = _target(sale, summary, case)
     settlement = settle(
         standing,
         summary=summary,
         target=target,
         program=gathered.program,
         periods=periods,
-        possible_duplicate=_duplicate(sale, summary, household, scope, store),
+        possible_duplicate=duplicate,
         release=release,
         now=now,
     )
@@ -73,7 +84,15 @@ def decide(
         before=tuple(rolled),
         periods=periods,
         enough=enough,
+        still_bound=_still_bound(case, gathered, household),
     )
+
+
+def _refuse_flood(told: Told, household: Household) -> None:
+    """Raises ``Conflict`` when too many unverified sign-ups concern one set of people."""
+    seen = any(touch.click_at is not None for touch in told.people.touches.values())
+    if household.people.claims > (MAX_SEEN_CLAIMS if seen else MAX_CLAIMS):
+        raise Conflict("Too many unverified sign-ups concern this customer.")
 
 
 def _rolled(part: SettledSale, periods: dict[str, int]) -> SettledSale:
@@ -83,8 +102,15 @@ def _rolled(part: SettledSale, periods: dict[str, int]) -> SettledSale:
 
 
 def _pointer(
-    sale: Sale, summary: Summary, standing: SettledSale, household: Household
+    sale: Sale,
+    summary: Summary,
+    standing: SettledSale,
+    household: Household,
+    *,
+    duplicate: bool,
 ) -> SalePointer | None:
+    """Where the sale stands among its customer's. A possible duplicate does not count until it is
+    confirmed: it may be the very payment that follows it."""
     if not summary.paid:
         return None
     person = person_of(household.people, standing.owner)
@@ -95,21 +121,21 @@ def _pointer(
         owner=standing.owner,
         amount=summary.amount,
         currency=summary.currency,
-        counts=summary.counts and not out,
+        counts=summary.counts and not out and (sale.confirmed or not duplicate),
         merchant_only=sale.only_told_by_merchant,
         touches=tuple(sorted(sale.touches)),
     )
 
 
-def _target(
+def _case(
     sale: Sale,
-    summary: Summary,
     place: SalePointer | None,
     gathered: Gathered,
     household: Household,
     partners: dict[str, Partner],
-) -> tuple[Target, bool]:
-    """The target of the sale, and whether enough of the customer's sales were read for it."""
+) -> Case:
+    """What the sale's referral is decided from. Its own touches count even where the household
+    keeps them no more."""
     person = person_of(household.people, owner_of(sale))
     pointers = [p for p in gathered.pointers() if p.sale not in sale.ids]
     if place is not None:
@@ -119,33 +145,54 @@ def _target(
         for p in sorted(pointers, key=lambda p: p.place)
         if p.counts and p.owner in person.identities
     ]
-    case = Case(
-        people=household.people,
+    kept = household.people.touches
+    own_touches = {id: touch for id, touch in sale.touches.items() if id not in kept}
+    return Case(
+        people=replace(household.people, touches={**kept, **own_touches}),
         person=person,
         program=gathered.program,
         partners=partners,
         payments=payments,
     )
+
+
+def _still_bound(case: Case, gathered: Gathered, household: Household) -> bool:
+    """Whether the customer was credited to a partner before, and is so still, for all sales."""
+    main = [s.household.people for s in gathered.households if s.household.id == household.id]
+    first = case.payments[0].paid_at if case.payments else 0
+    if not main or case.program.terms(first).crediting == "transaction":
+        return False
+    before, after = referral_of(replace(case, people=main[0])), referral_of(case)
+    return (
+        isinstance(before, Credit)
+        and isinstance(after, Credit)
+        and (before.partner, before.because, before.since)
+        == (after.partner, after.because, after.since)
+    )
+
+
+def _target(sale: Sale, summary: Summary, case: Case) -> tuple[Target, bool]:
+    """The target of the sale, and whether enough of the customer's sales were read for it."""
     own = Payment(sale=sale.canonical, paid_at=summary.paid_at, touches=frozenset(sale.touches))
     referral: Referral = NoCredit(because="not paid")
     if summary.paid:
         referral = referral_of_sale(case, own)
     counted = credited_payments(case, referral) if isinstance(referral, Credit) else []
-    partner = partners.get(referral.partner) if isinstance(referral, Credit) else None
+    partner = case.partners.get(referral.partner) if isinstance(referral, Credit) else None
     target = reward_target(
         sale,
         summary,
         referral=referral,
         standing=standing_of(own, counted),
-        program=gathered.program,
+        program=case.program,
         partner=partner,
-        kept_out=kept_out(household.people, person.identities, summary.paid_at),
+        kept_out=kept_out(case.people, case.person.identities, summary.paid_at),
     )
-    rule = gathered.program.terms(summary.paid_at).reward
+    rule = case.program.terms(summary.paid_at).reward
     if partner is not None:
         rule, _ = partner.rule(summary.paid_at, rule)
     needed = rule.count if rule.lasts == "payments" else 1
-    others = [payment for payment in payments if payment.sale != own.sale]
+    others = [payment for payment in case.payments if payment.sale != own.sale]
     return target, len(counted) > needed if counted else bool(others)
 
 

@@ -20,6 +20,7 @@ from chalicelib.core.refusals import Conflict, Invalid
 from chalicelib.core.told import Told
 from chalicelib.flows.gather import Gathered, gather
 from chalicelib.flows.read_partner import find_partner
+from chalicelib.flows.retry import until_not_stale
 from chalicelib.flows.settle_work import book_and_settle
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.store import Store
@@ -70,7 +71,10 @@ def _already_told(
     people: People, told: Enrolment, partner_key: str, *, scope: Scope, store: Store
 ) -> People:
     """Without the profile if it says nothing new, so that a repeat writes nothing."""
-    stored = gather(Told(people=people), scope=scope, store=store, pointers=1).households
+    told_people = Told(people=people)
+    stored = until_not_stale(
+        lambda _: gather(told_people, scope=scope, store=store, pointers=1)
+    ).households
     for household in (s.household for s in stored):
         _refuse_another(household, told.key, partner_key)
         profile = household.people.profiles.get(f"key:{told.key}")

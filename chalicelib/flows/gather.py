@@ -6,17 +6,28 @@ Trips: one for ids and identities, one per household, one for partners and balan
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from chalicelib.core.facts import Bond, Identity, Ms, SaleId, Sighting, Touch, edge
+from chalicelib.core.facts import (
+    Bond,
+    Conversion,
+    Edge,
+    Identity,
+    Ms,
+    SaleId,
+    Sighting,
+    Touch,
+    edge,
+)
 from chalicelib.core.people import Household, People, SalePointer
 from chalicelib.core.program import Partner, Program
 from chalicelib.core.refusals import NotFound
-from chalicelib.core.sale import Sale
+from chalicelib.core.sale import Sale, id_order
 from chalicelib.core.settlement import SettledSale
 from chalicelib.core.told import Reference, Told
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
-from chalicelib.storage.store import Item, Key, Put, Store
+from chalicelib.storage.store import Item, Key, Put, Stale, Store
 
+MAX_AWAITING = 20  # who may await one click
 FIRST_POINTERS = 32  # of a customer's sales, in order of payment, read at first
 
 
@@ -73,9 +84,9 @@ def gather(told: Told, *, scope: Scope, store: Store, pointers: int) -> Gathered
         _add_identities(gathered, missing, found, scope=scope)
     names = {str(item.body["household"]) for item in gathered.identity_items.values()}
     for name in sorted(names):
-        gathered.households.append(
-            read_household(name, scope=scope, store=store, pointers=pointers)
-        )
+        stored = read_household(name, scope=scope, store=store, pointers=pointers)
+        if all(stored.household.id != other.household.id for other in gathered.households):
+            gathered.households.append(stored)
     return gathered
 
 
@@ -86,13 +97,23 @@ def _identities(sale: Sale) -> set[Identity]:
 def _add_sales(
     gathered: Gathered, ids: set[SaleId], items: Mapping[Key, Item], *, scope: Scope, store: Store
 ) -> None:
+    """The sales that the ids lead to. When they are about to become one, all their aliases are
+    read as well, since each is written anew on its version. Raises ``Stale`` where an alias was
+    moved between two reads."""
     found = {id: items[key] for id in ids if (key := keys.sale(scope, id)) in items}
     elsewhere = {str(item.body["of"]) for item in found.values() if "of" in item.body} - set(found)
     if elsewhere:
         more = store.get([keys.sale(scope, id) for id in elsewhere])
         found |= {id: more[key] for id in elsewhere if (key := keys.sale(scope, id)) in more}
-    gathered.sale_items = found
-    gathered.sales = [records.read_sale(i) for _, i in sorted(found.items()) if "of" not in i.body]
+        if any(id not in found or "of" in found[id].body for id in elsewhere):
+            raise Stale
+    sales = [records.read_sale(i) for _, i in sorted(found.items()) if "of" not in i.body]
+    known = {id for part in sales for id in part.sale.ids}
+    canonical = min(known | ids, key=id_order, default="")
+    if any(part.sale.canonical != canonical for part in sales) and (known - set(found)):
+        more = store.get([keys.sale(scope, id) for id in known - set(found)])
+        found |= {id: more[key] for id in known if (key := keys.sale(scope, id)) in more}
+    gathered.sale_items, gathered.sales = found, sales
 
 
 def _add_identities(
@@ -104,14 +125,18 @@ def _add_identities(
 
 
 def read_household(name: str, *, scope: Scope, store: Store, pointers: int) -> Stored:
-    """A household with its first ``pointers`` sales of each partition, in one trip per
-    partition."""
+    """A household with its first ``pointers`` sales, in one trip per partition. Where a partition
+    has more, nothing behind its last one read is given of any: the sales are without a gap."""
     page = store.query("records", keys.household_partition(scope, name), limit=pointers + 2)
     by_sort_key = {item.key.sk: item for item in page.items}
-    item = by_sort_key["!household"]
+    item = by_sort_key.get("!household")
+    if item is None:
+        raise Stale
+    if "of" in item.body:
+        return read_household(str(item.body["of"]), scope=scope, store=store, pointers=pointers)
     household = records.read_household(item)
     found = [i for i in page.items if i.key.sk.startswith("sale#")]
-    more = page.more
+    ends = [page.items[-1].key.sk] if page.more else []
     for part in household.parts:
         if part == name:
             continue
@@ -119,14 +144,28 @@ def read_household(name: str, *, scope: Scope, store: Store, pointers: int) -> S
             "records", keys.household_partition(scope, part), after="sale#", limit=pointers
         )
         found.extend(page.items)
-        more = more or page.more
+        ends += [page.items[-1].key.sk] if page.more else []
     return Stored(
         household=household,
         item=item,
         work=by_sort_key.get("!work"),
-        pointers=[records.read_pointer(i) for i in found],
-        more=more,
+        pointers=[records.read_pointer(i) for i in found if not ends or i.key.sk <= min(ends)],
+        more=bool(ends),
     )
+
+
+def household_items(names: Iterable[str], *, scope: Scope, store: Store) -> dict[str, Item]:
+    """Each name's household, where it was joined into another that one."""
+    leads = {name: name for name in names}
+    found: dict[str, Item] = {}
+    while missing := set(leads.values()) - set(found):
+        items = store.get([keys.household(scope, name) for name in missing])
+        for name in missing:
+            if (key := keys.household(scope, name)) not in items:
+                raise Stale
+            found[name] = items[key]
+        leads = {n: str(found[to].body.get("of", to)) for n, to in leads.items()}
+    return {name: found[to] for name, to in leads.items()}
 
 
 def pointers_near(
@@ -187,9 +226,23 @@ def prepare(told: Told, *, scope: Scope, store: Store, now: Ms) -> Told:
 
     owned = {id: seen(touch) for id, touch in owned.items()}
     sale = replace(told.sale, touches=owned) if told.sale else None
-    people = replace(told.people, touches={**{i: seen(t) for i, t in touches.items()}, **owned})
+    people = replace(
+        told.people,
+        touches={**{i: seen(t) for i, t in touches.items()}, **owned},
+        conversions=_earliest_conversions(told.people),
+    )
     people = _with_identities(people, sale)
     return Told(sale=sale, people=people, references=told.references)
+
+
+def _earliest_conversions(people: People) -> dict[str, Conversion]:
+    """Conversions by whose they are: only the earliest of each decides anything."""
+    earliest: dict[str, Conversion] = {}
+    for told in people.conversions.values():
+        by = f"{told.identity}|{'verified' if told.verified else 'claim'}"
+        named = replace(told, id=by)
+        earliest[by] = earliest[by].join(named) if by in earliest else named
+    return earliest
 
 
 def _with_identities(people: People, sale: Sale | None) -> People:
@@ -202,15 +255,21 @@ def _with_identities(people: People, sale: Sale | None) -> People:
 
 
 def _clicks(touches: Iterable[Touch], *, scope: Scope, store: Store, now: Ms) -> dict[str, Ms]:
-    owners = {t.token: t.identity for t in touches if t.token and t.click_at is None}
+    owners: dict[str, set[Identity]] = {}
+    for touch in touches:
+        if touch.token and touch.click_at is None:
+            owners.setdefault(touch.token, set()).add(touch.identity)
     if not owners:
         return {}
     found, awaited = _seen(owners, scope=scope, store=store)
     missing = owners.keys() - found.keys()
     for token in missing:
-        if awaited.get(token) == owners[token]:
-            continue
-        store.commit([Put(records.awaited_item(scope, token, owners[token], now=now), blind=True)])
+        item = awaited.get(token)
+        known = list(item.body["identities"]) if item else []
+        new = [*known, *sorted(owners[token] - set(known))][:MAX_AWAITING]
+        if new != known:
+            version = item.version if item else 0
+            store.commit([Put(records.awaited_item(scope, token, new, now=now, version=version))])
     if missing:
         found, _ = _seen(owners, scope=scope, store=store)
     return found
@@ -218,14 +277,14 @@ def _clicks(touches: Iterable[Touch], *, scope: Scope, store: Store, now: Ms) ->
 
 def _seen(
     tokens: Iterable[str], *, scope: Scope, store: Store
-) -> tuple[dict[str, Ms], dict[str, Identity]]:
+) -> tuple[dict[str, Ms], dict[str, Item]]:
     """The times of the clicks that were seen, and who awaits those that were not."""
     clicks = {token: keys.click(scope.program, token) for token in tokens}
     waits = {token: keys.awaited_click(scope.program, token, scope.mode) for token in clicks}
     items = store.get([*clicks.values(), *waits.values()])
     return (
         {t: records.read_click(items[key]).at for t, key in clicks.items() if key in items},
-        {t: str(items[key].body["identity"]) for t, key in waits.items() if key in items},
+        {t: items[key] for t, key in waits.items() if key in items},
     )
 
 
@@ -244,6 +303,14 @@ def resolved_references(
         if item is None or not item.body.get("merchant"):
             unknown.append(reference)
             continue
-        tie = edge(reference.identity, f"key:{reference.key}", Bond.REFERENCE, reference.at)
+        tie = reference_edge(reference)
         people = replace(people, edges={**people.edges, tie.id: tie})
     return people, unknown
+
+
+def reference_edge(reference: Reference) -> Edge:
+    """The tie between a buyer and the merchant's customer whom the checkout named; a guest's
+    e-mail is what somebody typed, and is believed less than Stripe's customer."""
+    guest = reference.identity.startswith("email:")
+    bond = Bond.GUEST if guest else Bond.REFERENCE
+    return edge(reference.identity, f"key:{reference.key}", bond, reference.at)

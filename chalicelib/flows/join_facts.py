@@ -2,14 +2,13 @@
 
 from dataclasses import replace
 
-from chalicelib.core.facts import Bond, Identity, Touch, Way, edge
-from chalicelib.core.people import Household, People, person_of
+from chalicelib.core.facts import Bond, Identity, edge
+from chalicelib.core.people import Household, person_of
 from chalicelib.core.sale import Sale
 from chalicelib.core.settlement import SettledSale
 from chalicelib.core.told import Told
 from chalicelib.flows.gather import Gathered
 
-METADATA_REPEATS_MS = 400 * 86_400_000  # kept for a year, for programs that credit each sale
 LAST_BRIDGE_AT = 4_102_444_800_000  # an edge made by us is believed after every told one
 
 
@@ -44,25 +43,8 @@ def joined_household(gathered: Gathered, told: Told, sale: Sale | None) -> House
         household = Household(id=min(identities))
     if household.id not in household.parts:
         household = replace(household, parts=(household.id, *household.parts))
-    told_people = without_repeats(told.people, household.people)
-    household = replace(household, people=household.people.join(told_people))
+    household = replace(household, people=household.people.join(told.people).bounded())
     return _bridged(household, sale) if sale else household
-
-
-def without_repeats(told: People, known: People) -> People:
-    """Without metadata touches that only say again what an earlier one of the same person said:
-    a subscription's metadata comes with each of its invoices, for years."""
-
-    def repeats(touch: Touch) -> bool:
-        return touch.way is Way.METADATA and any(
-            t.way is touch.way
-            and (t.partner, t.identity) == (touch.partner, touch.identity)
-            and t.at <= touch.at - METADATA_REPEATS_MS
-            for t in known.touches.values()
-        )
-
-    kept = {i: t for i, t in told.touches.items() if i in known.touches or not repeats(t)}
-    return replace(told, touches=kept)
 
 
 def _bridged(household: Household, sale: Sale) -> Household:
@@ -77,7 +59,12 @@ def _bridged(household: Household, sale: Sale) -> Household:
     ties = [
         edge(owner, other, Bond.STRIPE_EMAIL, LAST_BRIDGE_AT)
         for other in named
-        if other not in together
+        if other not in together and not _typed_beside_a_key(owner, other)
     ]
     fresh = {tie.id: tie for tie in ties if tie.id not in people.edges}
     return replace(household, people=replace(people, edges={**people.edges, **fresh}))
+
+
+def _typed_beside_a_key(owner: Identity, other: Identity) -> bool:
+    """A guest's e-mail is no proof of being the merchant's customer of that key."""
+    return owner.startswith("key:") and other.startswith("email:")

@@ -52,7 +52,7 @@ def take_in_partner(
         partner = Partner(
             id="ptn_" + secrets.token_hex(10),
             key=key,
-            emails=(email,),
+            emails=(Dated(starts=0, value=email),),
             created_at=now,
             name=told.name or "",
             surname=told.surname or "",
@@ -73,7 +73,7 @@ def take_in_partner(
             if known and _same(known, partner, told):
                 return known, False
             if known:
-                which = "e-mail" if email in known.emails else "key"
+                which = "e-mail" if email in known.emails_by(now) else "key"
                 raise Conflict(f"Another partner has this {which}.") from None
             continue
         return partner, True
@@ -139,7 +139,7 @@ def _changed(partner: Partner, told: PartnerChange, *, now: Ms) -> Partner:
     emails = partner.emails
     if told.email is not None and normal_email(told.email) != partner.email:
         email = normal_email(told.email)
-        emails = (*(e for e in emails if e != email), email)
+        emails = with_value(emails, email, now)
     statuses, rewards = partner.statuses, partner.rewards
     if told.status is not None:
         known = statuses or (Dated(starts=0, value="active"),)

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from chalicelib.core.facts import Identity, Ms
-from chalicelib.core.people import Household, People, SalePointer
-from chalicelib.core.sale import Summary
+from chalicelib.core.facts import Ms
+from chalicelib.core.people import Household, People, SalePointer, persons
+from chalicelib.core.program import Program
+from chalicelib.core.sale import DUPLICATE_WITHIN_MS, Summary
 from chalicelib.core.settlement import SettledSale, Settlement
 from chalicelib.core.told import Reference
 from chalicelib.flows.gather import Gathered, Stored
@@ -14,13 +15,13 @@ from chalicelib.storage.keys import Scope
 from chalicelib.storage.store import Check, Put, Remove, Write
 
 WORK_DUE_MS = 60_000  # the door itself does the work at once; the sweeper what is left of it
-LATE_EVIDENCE_MAX_MS = 90 * 86_400_000  # the longest that a program may set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What a booking decided. ``before`` are the sales as stored, payouts rolled forward.
-    ``enough`` says that the customer's sales that were read suffice."""
+    ``enough`` says that the customer's sales that were read suffice; ``still_bound`` that the
+    customer was credited to a partner before and still is."""
 
     household: Household | None = None
     settlement: Settlement | None = None
@@ -30,6 +31,7 @@ class Decision:
     periods: Mapping[str, int] = field(default_factory=dict)
     references: tuple[Reference, ...] = ()
     enough: bool = True
+    still_bound: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +50,9 @@ def plan_writes(decision: Decision, gathered: Gathered, *, scope: Scope, now: Ms
     sale_writes = _sale_writes(decision, settled, gathered, scope=scope)
     pointer_writes = _pointer_writes(decision, settled, scope=scope) if sale_writes else []
     household = _with_place(decision, pointer_writes)
-    owes = _owes(decision, household, gathered, moved=bool(pointer_writes))
+    since = _owed_since(decision, household, gathered, moved=bool(pointer_writes))
     people_writes = _household_writes(
-        household, gathered, scope=scope, now=now, moved=bool(pointer_writes), owes=owes
+        household, gathered, scope=scope, now=now, moved=bool(pointer_writes), since=since
     )
     if sale_writes and household and not people_writes:
         main = next(s for s in gathered.households if s.household.id == household.id)
@@ -58,7 +60,7 @@ def plan_writes(decision: Decision, gathered: Gathered, *, scope: Scope, now: Ms
     if (sale_writes or people_writes) and household:
         people_writes += _reference_writes(decision, household, gathered, scope=scope)
     writes = (*sale_writes, *pointer_writes, *people_writes)
-    return Plan(writes=writes, settled=settled, owes=owes)
+    return Plan(writes=writes, settled=settled, owes=since is not None)
 
 
 def _placed(decision: Decision) -> SettledSale | None:
@@ -84,7 +86,6 @@ def _sale_writes(
         scope,
         settled,
         decision.summary,
-        due_at=decision.settlement.due_at,
         version=stored.version if stored else 0,
     )
     writes: list[Write] = [Put(item)]
@@ -94,7 +95,7 @@ def _sale_writes(
             continue
         known = gathered.sale_items.get(id)
         alias = records.sale_alias_item(scope, id, canonical, known.version if known else 0)
-        writes.append(Put(alias, blind=known is None and id in home))
+        writes.append(Put(alias))
     for entry in decision.settlement.entries:
         writes.append(Put(records.entry_item(scope, entry)))
     for name, changes in decision.settlement.changes.items():
@@ -155,13 +156,13 @@ def _household_writes(
     scope: Scope,
     now: Ms,
     moved: bool,
-    owes: bool,
+    since: Ms | None,
 ) -> list[Write]:
     if household is None:
         return []
     main = next((s for s in gathered.households if s.household.id == household.id), None)
     absorbed = [s for s in gathered.households if s is not main]
-    if main and not absorbed and main.household == household and not moved and not owes:
+    if main and not absorbed and main.household == household and not moved and since is None:
         return []
     created = [int(s.item.body["created_at"]) for s in gathered.households]
     item = records.household_item(
@@ -172,40 +173,55 @@ def _household_writes(
     )
     writes: list[Write] = [Put(item)]
     for other in absorbed:
-        writes.append(Remove(other.item.key, other.item.version))
+        id, version = other.household.id, other.item.version
+        writes.append(Put(records.forwarding_item(scope, id, household.id, version=version)))
         if other.work:
             writes.append(Remove(other.work.key, other.work.version))
-    writes += _identity_writes(household, gathered, main, scope=scope)
-    if owes:
-        version = main.work.version if main and main.work else 0
-        work = records.work_item(scope, household.id, due_at=now + WORK_DUE_MS, version=version)
-        writes.append(Put(work))
+    writes += _identity_writes(household, gathered, scope=scope)
+    if since is not None:
+        writes.append(_work_write(household, gathered, main, since, scope=scope, now=now))
     return writes
 
 
-def _identity_writes(
-    household: Household, gathered: Gathered, main: Stored | None, *, scope: Scope
-) -> list[Write]:
-    """The identities that are new to the household, and keys that the merchant has made now."""
-    settled = main.household.people.identities() if main else frozenset[Identity]()
-    elsewhere = {
-        identity
-        for stored in gathered.households
-        if stored is not main
-        for identity in stored.household.people.identities()
-    }
+def _work_write(
+    household: Household,
+    gathered: Gathered,
+    main: Stored | None,
+    since: Ms,
+    *,
+    scope: Scope,
+    now: Ms,
+) -> Write:
+    """The work that this booking owes, on top of what is owed already."""
+    owed = [int(s.work.body["since"]) for s in gathered.households if s.work]
+    version = main.work.version if main and main.work else 0
+    return Put(
+        records.work_item(
+            scope,
+            household.id,
+            due_at=now + WORK_DUE_MS,
+            since=min([since, *owed]),
+            version=version,
+        )
+    )
+
+
+def _identity_writes(household: Household, gathered: Gathered, *, scope: Scope) -> list[Write]:
+    """The identities that are new, and the keys that the merchant has made now. Those of a
+    household that is joined into this one still lead to it, which forwards."""
+    known = {i for s in gathered.households for i in s.household.people.identities()}
     made_keys = household.people.made_keys()
     writes: list[Write] = []
     for identity in sorted(household.people.identities()):
         made = identity in made_keys
-        known = gathered.identity_items.get(identity)
-        flagged = bool(known and known.body.get("merchant"))
-        if identity in settled and (known is None or flagged == made):
+        item = gathered.identity_items.get(identity)
+        flagged = bool(item and item.body.get("merchant"))
+        if identity in known and (item is None or flagged == made):
             continue
-        item = records.identity_item(
-            scope, identity, household.id, merchant=made, version=known.version if known else 0
-        )
-        writes.append(Put(item, blind=known is None and identity in elsewhere))
+        home = str(item.body["household"]) if item else household.id
+        version = item.version if item else 0
+        identified = records.identity_item(scope, identity, home, merchant=made, version=version)
+        writes.append(Put(identified))
     return writes
 
 
@@ -224,27 +240,43 @@ def _reference_writes(
     return writes
 
 
-def _owes(
+def _owed_since(
     decision: Decision, household: Household | None, gathered: Gathered, *, moved: bool
-) -> bool:
-    """Whether other sales of the customer may come out differently by now."""
+) -> Ms | None:
+    """From which time of payment on other sales of the customer may come out differently by now;
+    None if none does."""
     if household is None:
-        return False
+        return None
     before = [stored.household for stored in gathered.households]
     if _new_merchant_key(household, before):
-        return True
+        return 0
     ids = decision.settlement.after.sale.ids if decision.settlement else frozenset()
     if not any(p.sale not in ids for p in gathered.pointers()) and not gathered.more_pointers:
-        return False
-    if len(before) > 1 or _decisive(household.people, before[0]):
-        return True
-    if not moved:
-        return False
-    latest = before[0].latest
-    in_order = not any(s.pointer for s in decision.before) and (
-        decision.pointer is not None and decision.pointer.place > latest
-    )
-    return not in_order or household.merchant_sales
+        return None
+    if len(before) > 1:
+        return 0
+    bound = decision.still_bound
+    since = [_decisive_since(household.people, before[0], gathered.program, bound=bound)]
+    if moved:
+        since.append(_moved_since(decision, household, before[0]))
+    return min((at for at in since if at is not None), default=None)
+
+
+def _moved_since(decision: Decision, household: Household, before: Household) -> Ms | None:
+    """A sale that stands in another place now changes those behind it; the newest of all changes
+    none, but for the merchant's own sales that it may be a duplicate of."""
+    places = [s.pointer for s in decision.before if s.pointer]
+    if decision.pointer is not None:
+        places.append(decision.pointer.place)
+    first = min(_paid_at(place) for place in places)
+    if household.merchant_sales:
+        return max(0, first - DUPLICATE_WITHIN_MS)
+    in_order = len(places) == 1 and decision.pointer is not None and places[0] > before.latest
+    return None if in_order else first
+
+
+def _paid_at(place: str) -> Ms:
+    return int(place.split("#")[1])
 
 
 def _new_merchant_key(household: Household, before: list[Household]) -> bool:
@@ -253,14 +285,30 @@ def _new_merchant_key(household: Household, before: list[Household]) -> bool:
     return bool(household.people.made_keys() - known)
 
 
-def _decisive(people: People, before: Household) -> bool:
-    """Whether something new is known that a referral of earlier sales may depend on. A touch that
-    came long after all of them is not."""
+def _decisive_since(
+    people: People, before: Household, program: Program, *, bound: bool
+) -> Ms | None:
+    """From which time of payment on a referral may depend on what is new; None: nowhere.
+
+    Who is who: only if identities that were known are parted otherwise, or e-mails are new. When
+    somebody was seen: only beside unverified sign-ups. A touch: for payments no earlier than it,
+    less the hours that late evidence may take where the place is still empty.
+    """
     was = before.people
-    if replace(people, profiles={}, touches={}) != replace(was, profiles={}, touches={}):
-        return True
+    claimed = any(not touch.verified for touch in people.touches.values())
+    if people.conversions != was.conversions or people.keep_outs != was.keep_outs:
+        return 0
+    if claimed and (people.sightings != was.sightings or people.edges != was.edges):
+        return 0
+    if people.edges != was.edges or people.identities() != was.identities():
+        old = was.identities()
+        parted = [(p.identities & old, p.emails) for p in persons(people) if p.identities & old]
+        if parted != [(p.identities, p.emails) for p in persons(was)]:
+            return 0
     changed = [t for id, t in people.touches.items() if was.touches.get(id) != t]
-    if not before.latest:
-        return bool(changed)
-    last_paid = int(before.latest.split("#")[1])
-    return any(touch.happened <= last_paid + LATE_EVIDENCE_MAX_MS for touch in changed)
+    if not changed:
+        return None
+    first = min(touch.happened for touch in changed)
+    late = 0 if bound else program.terms(first).late_evidence_hours * 3_600_000
+    since = first - first % 1000 - late
+    return max(0, since) if before.latest and _paid_at(before.latest) >= since else None

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from chalicelib.core.facts import Ms, Refund, SaleId, View, ViewKind
+from chalicelib.core.facts import Identity, Ms, Refund, SaleId, View, ViewKind
 from chalicelib.core.money import Money
-from chalicelib.core.people import People
+from chalicelib.core.people import People, person_of
 from chalicelib.core.refusals import Conflict, Invalid, NotFound
 from chalicelib.core.sale import Sale, is_stripe_sale_id
 from chalicelib.core.settlement import SettledSale
@@ -56,22 +56,39 @@ def record_sale(told: ToldSale, *, scope: Scope, store: Store, now: Ms) -> tuple
     known = _stored(id, scope=scope, store=store)
     before = known.sale.views.get(view.id) if known else None
     if before is not None and known is not None:
-        same = (before.amount, before.currency) == (view.amount, view.currency)
-        if not same or identity not in known.sale.identities:
+        if not _same(before, view) or identity not in known.sale.identities:
             raise Conflict("This key was used before for another amount or customer.")
         return Booked(settled=known), False
 
     def guard(gathered: Gathered) -> None:
         for part in gathered.sales:
             stands = part.sale.views.get(view.id)
-            if stands is not None and stands.amount != view.amount:
-                raise Conflict("This key was used before for another amount.")
+            if stands is not None and not _same(stands, view):
+                raise Conflict("This key was used before for another amount or customer.")
+            if _is_of_another(part, gathered, identity):
+                raise Conflict("This transaction is of another customer.")
 
     sale = Sale(ids=frozenset({id}), views={view.id: view}, identities=frozenset({identity}))
     booked = book_and_settle(
         Told(sale=sale, people=People()), scope=scope, store=store, now=now, guard=guard
     )
     return booked, True
+
+
+def _same(one: View, other: View) -> bool:
+    return (one.amount, one.currency) == (other.amount, other.currency)
+
+
+def _is_of_another(part: SettledSale, gathered: Gathered, identity: Identity) -> bool:
+    """Whether the sale is known to be of another customer of the merchant's."""
+    owners = {part.owner, *(i for i in part.sale.identities if i.startswith("key:"))} - {""}
+    for stored in gathered.households:
+        for owner in owners:
+            if owner in stored.household.people.identities():
+                key = person_of(stored.household.people, owner).key
+                if key and f"key:{key}" != identity:
+                    return True
+    return False
 
 
 def refund_sale(

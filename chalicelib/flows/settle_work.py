@@ -4,14 +4,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from chalicelib.core.facts import Bond, Ms, edge
+from chalicelib.core.facts import Ms
 from chalicelib.core.people import Household, People
 from chalicelib.core.sale import Sale
 from chalicelib.core.told import Told
 from chalicelib.flows.book_facts import Booked, Guard, Stamp, book_facts, no_guard, no_stamp
+from chalicelib.flows.gather import reference_edge
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
-from chalicelib.storage.store import Item, Remove, Stale, Store
+from chalicelib.storage.store import Item, Put, Remove, Stale, Store
 
 PAGE = 100
 ROUNDS = 5  # times that new work may come in while the old is done
@@ -55,13 +56,16 @@ def settle_work(
         work = items.get(keys.work(scope, household_id))
         if work is None:
             return True
-        household = _household(items.get(keys.household(scope, household_id)))
-        if household is not None:
-            joined = _claim_references(household, scope=scope, store=store, now=now)
+        household = items.get(keys.household(scope, household_id))
+        if household is not None and "of" not in household.body:
+            known = records.read_household(household)
+            joined = _claim_references(known, scope=scope, store=store, now=now)
             if joined:
                 household_id = joined
                 continue
-            if not _settle_all(household, scope=scope, store=store, now=now, until=until):
+            done = _settle_all(known, work, scope=scope, store=store, now=now, until=until)
+            if done is not None:
+                _keep_place(work, done, household_id, scope=scope, store=store, now=now)
                 return False
         try:
             store.commit([Remove(work.key, work.version)])
@@ -70,34 +74,49 @@ def settle_work(
     return False
 
 
-def _household(item: Item | None) -> Household | None:
-    return records.read_household(item) if item else None
+def _keep_place(
+    work: Item, done: tuple[str, str], household_id: str, *, scope: Scope, store: Store, now: Ms
+) -> None:
+    """Time is up: the next run goes on from here, unless more work has come in."""
+    since = int(work.body["since"])
+    left = records.work_item(
+        scope, household_id, due_at=now, since=since, version=work.version, done=done
+    )
+    with suppress(Stale):
+        store.commit([Put(left)])
 
 
 def _settle_all(
     household: Household,
+    work: Item,
     *,
     scope: Scope,
     store: Store,
     now: Ms,
     until: Callable[[], bool],
-) -> bool:
-    """All sales in the order of payment; False if time was up before the end."""
-    for part in household.parts:
-        after, more = "sale#", True
+) -> tuple[str, str] | None:
+    """The owed sales in the order of payment, partition by partition, from where the work was
+    left. None when all are done; the partition and place reached, if time was up before."""
+    left_in, left_at = work.body["done"]
+    start = f"sale#{int(work.body['since']):013d}"
+    parts = list(household.parts)
+    if left_in in parts:
+        parts = parts[parts.index(left_in) :]
+    for part in parts:
+        after, more = left_at if part == left_in else start, True
         while more:
             page = store.query(
                 "records", keys.household_partition(scope, part), after=after, limit=PAGE
             )
             more = page.more
             for item in page.items:
-                after = item.key.sk
                 if until():
-                    return False
+                    return part, after
                 pointer = records.read_pointer(item)
                 told = Told(sale=Sale(ids=frozenset({pointer.sale})))
                 book_facts(told, scope=scope, store=store, now=now)
-    return True
+                after = item.key.sk
+    return None
 
 
 def _claim_references(household: Household, *, scope: Scope, store: Store, now: Ms) -> str:
@@ -110,7 +129,7 @@ def _claim_references(household: Household, *, scope: Scope, store: Store, now: 
         page = store.query("records", partition, limit=REFERENCES)
         for item in page.items:
             reference = records.read_reference(item)
-            tie = edge(reference.identity, f"key:{key}", Bond.REFERENCE, reference.at)
+            tie = reference_edge(reference)
             told = Told(people=People(edges={tie.id: tie}))
             joined = book_facts(told, scope=scope, store=store, now=now).household
             discard(item, store=store)

@@ -12,6 +12,7 @@ from chalicelib.core.program import Partner, Program
 from chalicelib.core.refusals import NotFound
 from chalicelib.flows.gather import Stored, read_household, read_partners
 from chalicelib.flows.manage_programs import read_program
+from chalicelib.flows.retry import until_not_stale
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.records import Balance
@@ -113,9 +114,7 @@ def find_customer(name: str, *, scope: Scope, store: Store) -> ShownCustomer:
         item = items.get(keys.identity(scope, identity))
         if item is None:
             continue
-        stored = read_household(
-            str(item.body["household"]), scope=scope, store=store, pointers=POINTERS
-        )
+        stored = _read(str(item.body["household"]), scope=scope, store=store)
         program = read_program(scope.program, store=store)
         person = person_of(stored.household.people, identity)
         return _shown(person, stored, program, scope, store)
@@ -171,7 +170,7 @@ def list_customers(
     )
     items = store.get([found.key for found in page.items])
     for found in page.items:
-        if found.key in items:
+        if found.key in items and "of" not in items[found.key].body:
             left += _people_of(items[found.key])
     program = read_program(scope.program, store=store)
     rows = [
@@ -188,7 +187,13 @@ def _people_of(item: Item) -> list[tuple[Item, Person]]:
 
 def _with_sales(item: Item, *, scope: Scope, store: Store) -> Stored:
     name = records.read_household(item).id
-    return read_household(name, scope=scope, store=store, pointers=POINTERS)
+    return _read(name, scope=scope, store=store)
+
+
+def _read(name: str, *, scope: Scope, store: Store) -> Stored:
+    return until_not_stale(
+        lambda _: read_household(name, scope=scope, store=store, pointers=POINTERS)
+    )
 
 
 def _customer_named(name: str, *, scope: Scope, store: Store) -> tuple[Item, Person]:
@@ -199,10 +204,8 @@ def _customer_named(name: str, *, scope: Scope, store: Store) -> tuple[Item, Per
         found = items.get(keys.identity(scope, identity))
         if found is None:
             continue
-        key = keys.household(scope, str(found.body["household"]))
-        item = store.get([key]).get(key)
-        if item is not None:
-            return item, person_of(records.read_household(item).people, identity)
+        stored = _read(str(found.body["household"]), scope=scope, store=store)
+        return stored.item, person_of(stored.household.people, identity)
     raise NotFound("There is no such customer to start after.")
 
 

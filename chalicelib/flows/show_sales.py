@@ -11,8 +11,9 @@ from chalicelib.core.program import Partner
 from chalicelib.core.refusals import NotFound
 from chalicelib.core.sale import Summary
 from chalicelib.core.settlement import SettledSale
-from chalicelib.flows.gather import read_partners
+from chalicelib.flows.gather import household_items, read_partners
 from chalicelib.flows.record_sale import find_sale
+from chalicelib.flows.retry import until_not_stale
 from chalicelib.flows.show_people import Rows, ShownPerson, customer_id
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
@@ -74,11 +75,9 @@ def _buyers(
     owners.pop("", None)
     found = store.get(list(owners.values())) if owners else {}
     homes = {
-        owner: keys.household(scope, str(found[key].body["household"]))
-        for owner, key in owners.items()
-        if key in found
+        owner: str(found[key].body["household"]) for owner, key in owners.items() if key in found
     }
-    items = store.get(list(homes.values())) if homes else {}
+    items = until_not_stale(lambda _: household_items(homes.values(), scope=scope, store=store))
     buyers: dict[Identity, ShownPerson] = {}
     for owner, home in homes.items():
         if home in items:

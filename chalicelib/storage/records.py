@@ -1,6 +1,6 @@
 """Core's values as stored items, and back. One function each way, per thing stored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,9 +52,7 @@ def alias_item(key: Key, of: str) -> Item:
     return Item(key=key, body={"of": of})
 
 
-def sale_item(
-    scope: Scope, settled: SettledSale, summary: Summary, *, due_at: Ms | None, version: int
-) -> Item:
+def sale_item(scope: Scope, settled: SettledSale, summary: Summary, *, version: int) -> Item:
     """A settled sale under its canonical id. Listed once it is paid; due when it may mature."""
     id = settled.sale.canonical
     place = f"{summary.paid_at:013d}#{id}"
@@ -65,7 +63,9 @@ def sale_item(
         body=dump(settled),
         version=version,
         listing=(f"{scope}#sales", place) if summary.paid else None,
-        due=(keys.DUE_RELEASE, keys.due(due_at, f"{scope}#{id}")) if due_at is not None else None,
+        due=(keys.DUE_RELEASE, keys.due(settled.due_at, f"{scope}#{id}"))
+        if settled.due_at
+        else None,
         partner=(f"{scope}#{partner}", place) if partner and summary.paid else None,
     )
 
@@ -107,6 +107,11 @@ def household_item(scope: Scope, household: Household, *, created_at: Ms, versio
     )
 
 
+def forwarding_item(scope: Scope, id: str, to: str, *, version: int) -> Item:
+    """A household that was joined into another: its identities still lead here."""
+    return Item(key=keys.household(scope, id), body={"of": to}, version=version)
+
+
 def read_household(item: Item) -> Household:
     body = {name: value for name, value in item.body.items() if name != "created_at"}
     return load(Household, body)
@@ -120,12 +125,21 @@ def read_pointer(item: Item) -> SalePointer:
     return load(SalePointer, item.body)
 
 
-def work_item(scope: Scope, household_id: str, *, due_at: Ms, version: int) -> Item:
-    """What a change of a household still owes: its sales are to be settled again."""
+def work_item(
+    scope: Scope,
+    household_id: str,
+    *,
+    due_at: Ms,
+    since: Ms,
+    version: int,
+    done: tuple[str, str] = ("", ""),
+) -> Item:
+    """What a change of a household still owes: its sales paid from ``since`` on are to be settled
+    again. ``done`` is the partition and the place up to which that was done."""
     body = {"program": scope.program, "mode": scope.mode, "household": household_id}
     return Item(
         key=keys.work(scope, household_id),
-        body={**body, "since": due_at},
+        body={**body, "since": since, "done": list(done)},
         version=version,
         due=(keys.DUE_WORK, keys.due(due_at, f"{scope}#{household_id}")),
     )
@@ -235,10 +249,14 @@ def read_click(item: Item) -> Click:
     return load(Click, item.body)
 
 
-def awaited_item(scope: Scope, token: str, identity: Identity, *, now: Ms) -> Item:
+def awaited_item(
+    scope: Scope, token: str, identities: Sequence[Identity], *, now: Ms, version: int
+) -> Item:
+    """Who used a token whose click was not seen yet."""
     return Item(
         key=keys.awaited_click(scope.program, token, scope.mode),
-        body={"identity": identity},
+        body={"identities": list(identities)},
+        version=version,
         expires_at=now // 1000 + 30 * DAY_S,
     )
 

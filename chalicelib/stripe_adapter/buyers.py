@@ -86,9 +86,10 @@ def _edges(buyer: Buyer, at: Ms) -> list[Edge]:
     edges = []
     if buyer.stripe and buyer.email:
         edges.append(edge(buyer.stripe, buyer.email, Bond.STRIPE_EMAIL, at))
-    known = buyer.stripe or buyer.email
-    if buyer.key and known:
-        edges.append(edge(buyer.key, known, Bond.METADATA, at))
+    if buyer.key and buyer.stripe:
+        edges.append(edge(buyer.key, buyer.stripe, Bond.METADATA, at))
+    elif buyer.key and buyer.email:
+        edges.append(edge(buyer.key, buyer.email, Bond.GUEST, at))
     return edges
 
 

@@ -69,7 +69,7 @@ def told_by_charge(event: Event) -> Told:
         refunded = max(amount(charge, "amount_refunded") - never_taken, 0)
         totals[id] = RefundedTotal(charge=id, amount=refunded, told_at=event.at, intent=intent)
         for row in rows(charge, "refunds") if not never_taken else ():
-            refund = _refund(row, charge=id, intent=intent)
+            refund = _refund(row, at=event.at, charge=id, intent=intent)
             refunds[refund.id] = refund
     email = text(part(charge, "billing_details"), "email") or text(charge, "receipt_email")
     return _told(
@@ -84,7 +84,7 @@ def told_by_charge(event: Event) -> Told:
 
 def told_by_refund(event: Event) -> Told | Ignored:
     """``refund.*`` and the older ``charge.refund.updated``: the refund itself."""
-    refund = _refund(event.object, failed=event.type == "refund.failed")
+    refund = _refund(event.object, at=event.at, failed=event.type == "refund.failed")
     ids = frozenset({refund.charge, refund.intent} - {""})
     if not ids:
         return Ignored(because="a refund of neither a charge nor a payment intent")
@@ -182,12 +182,15 @@ def _never_taken(charge: Body) -> int:
     return max(amount(charge, "amount") - captured, 0)
 
 
-def _refund(body: Body, *, charge: str = "", intent: str = "", failed: bool = False) -> Refund:
+def _refund(
+    body: Body, *, at: Ms, charge: str = "", intent: str = "", failed: bool = False
+) -> Refund:
     """A refund; one without a status is on its way."""
     return Refund(
         id=id_of(body),
         amount=amount(body, "amount"),
         status="failed" if failed else text(body, "status") or "pending",
+        told_at=at,
         charge=reference(body, "charge") or charge,
         intent=reference(body, "payment_intent") or intent,
     )

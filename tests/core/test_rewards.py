@@ -53,7 +53,9 @@ def the_target(sale: Sale, rule: Rule, **about: Any) -> Target:
         referral=Credit(partner="ann", because="told", since=AT),
         standing=about.get("standing", Standing(number=1, first_paid_at=AT)),
         program=program,
-        partner=Partner(id="1", key="ann", emails=("ann@example.com",), created_at=0),
+        partner=Partner(
+            id="1", key="ann", emails=(Dated(starts=0, value="ann@example.com"),), created_at=0
+        ),
         kept_out=False,
     )
 

@@ -35,7 +35,7 @@ def test_a_partner_comes_out_with_every_field(doors: Doors) -> None:
         "reward": None,
         "reward_history": [],
         "referral_link": "https://shop.example.com/?via=Cleo_1",
-        "balances": {},
+        "balances": {"eur": {"pending_minor": 0, "payable_minor": 0, "paid_minor": 0}},
         "clicks": 0,
         "created_at": "2026-05-01T00:00:00Z",
     }

@@ -179,8 +179,12 @@ def test_a_refunded_charge_says_how_much_so_far(version: str) -> None:
         "ch_1": RefundedTotal(charge="ch_1", amount=1500, told_at=AT, intent="pi_1")
     }
     told_by_id = {
-        "re_1": Refund(id="re_1", amount=1000, status="succeeded", charge="ch_1", intent="pi_1"),
-        "re_2": Refund(id="re_2", amount=500, status="pending", charge="ch_1", intent="pi_1"),
+        "re_1": Refund(
+            id="re_1", amount=1000, status="succeeded", told_at=AT, charge="ch_1", intent="pi_1"
+        ),
+        "re_2": Refund(
+            id="re_2", amount=500, status="pending", told_at=AT, charge="ch_1", intent="pi_1"
+        ),
     }
     assert sale.refunds == ({} if since(version, "2022-11-15") else told_by_id)
     assert summarise(sale).refunded == 1500
@@ -216,7 +220,9 @@ def test_a_refund_waits_under_the_ids_of_its_payment(type: str) -> None:
     sale = sale_of(told_of(type, a_refund(status=status)))
     assert sale.ids == {"ch_1", "pi_1"}
     assert sale.refunds == {
-        "re_1": Refund(id="re_1", amount=1000, status=status, charge="ch_1", intent="pi_1")
+        "re_1": Refund(
+            id="re_1", amount=1000, status=status, told_at=AT, charge="ch_1", intent="pi_1"
+        )
     }
     assert sale.views == {}
 

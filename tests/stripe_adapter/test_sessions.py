@@ -276,7 +276,7 @@ def test_metadata_names_the_merchants_customer(name: str) -> None:
 
 def test_metadata_ties_a_guests_email_to_the_merchants_customer() -> None:
     outcome = told(a_session_completed(customer=None, metadata={"customer_key": "42"}))
-    tie = edge("key:42", "email:sam@example.com", Bond.METADATA, AT)
+    tie = edge("key:42", "email:sam@example.com", Bond.GUEST, AT)
     assert people_of(outcome).edges == {tie.id: tie}
 
 
