@@ -9,8 +9,9 @@ from chalicelib.core.people import normal_email
 from chalicelib.core.program import Dated, Partner, Rule, as_of, partner_key, with_value
 from chalicelib.core.refusals import Conflict, Invalid, NotFound, Unavailable
 from chalicelib.flows.read_partner import find_partner_item
+from chalicelib.flows.settle_since import owe_since
 from chalicelib.storage import keys, records
-from chalicelib.storage.store import Put, Remove, Stale, Store
+from chalicelib.storage.store import Put, Stale, Store, Write
 
 TRIES = 5
 
@@ -106,7 +107,8 @@ def _same(known: Partner, wanted: Partner, told: PartnerChange) -> bool:
 def change_partner(
     name: str, told: PartnerChange, *, program_id: str, store: Store, now: Ms
 ) -> Partner:
-    """Change a partner found by id or key. Raises ``NotFound``, ``Conflict``, ``Invalid``."""
+    """Change a partner found by id or key. Raises ``NotFound``, ``Conflict``, ``Invalid``. A rule
+    or a status that starts in the past leaves work: the sales paid since are settled again."""
     for _ in range(TRIES):
         item = find_partner_item(program_id, {"any": name}, store=store)
         if item is None:
@@ -115,9 +117,9 @@ def change_partner(
         after = _changed(before, told, now=now)
         if after == before:
             return after
-        writes: list[Put | Remove] = [
-            Put(records.partner_item(program_id, after, version=item.version))
-        ]
+        writes: list[Write] = [Put(records.partner_item(program_id, after, version=item.version))]
+        past = _past_start(before, after, told, now=now)
+        writes += owe_since(program_id, past, store=store, now=now)
         if after.email != before.email:
             taken = keys.partner_email(program_id, after.email)
             held = store.get([taken]).get(taken)
@@ -131,6 +133,19 @@ def change_partner(
             continue
         return after
     raise Unavailable
+
+
+def _past_start(before: Partner, after: Partner, told: PartnerChange, *, now: Ms) -> Ms | None:
+    """The earliest start in the past of what was changed, or None."""
+    starts = [
+        at
+        for at, changed in (
+            (told.status_starts, after.statuses != before.statuses),
+            (told.reward_starts, after.rewards != before.rewards),
+        )
+        if changed and at is not None and at < now - now % 1000
+    ]
+    return min(starts, default=None)
 
 
 def _changed(partner: Partner, told: PartnerChange, *, now: Ms) -> Partner:

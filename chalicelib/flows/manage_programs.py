@@ -10,6 +10,7 @@ from chalicelib.core.facts import Ms
 from chalicelib.core.program import DEFAULTS, Dated, Mode, Program, Rule, Website
 from chalicelib.core.refusals import NotFound, Unauthorised, Unavailable
 from chalicelib.flows.read_connection import secret_place
+from chalicelib.flows.settle_since import owe_since
 from chalicelib.flows.sign_up import signing_key_place
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
@@ -69,7 +70,8 @@ class ProgramChange:
 
 
 def change_program(program_id: str, told: ProgramChange, *, store: Store, now: Ms) -> Program:
-    """Change a program; a setting without a start holds from now on."""
+    """Change a program; a setting without a start holds from now on. One that starts in the past
+    leaves work: the sales paid since are settled again."""
     this_second = now - now % 1000
     for _ in range(TRIES):
         item = store.get([keys.program(program_id)]).get(keys.program(program_id))
@@ -90,8 +92,12 @@ def change_program(program_id: str, told: ProgramChange, *, store: Store, now: M
         )
         if after == before:
             return after
+        past = min((s for _, s in values.values() if s < this_second), default=None)
+        if after.settings == before.settings:
+            past = None
+        owed = owe_since(program_id, past, store=store, now=now)
         try:
-            store.commit([Put(records.program_item(after, version=item.version))])
+            store.commit([Put(records.program_item(after, version=item.version)), *owed])
         except Stale:
             continue
         return after

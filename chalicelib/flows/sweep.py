@@ -7,6 +7,7 @@ from chalicelib.core.facts import Ms
 from chalicelib.core.refusals import Refusal
 from chalicelib.flows.read_connection import Connections
 from chalicelib.flows.receive_webhook import Received, handle_event, stored_body
+from chalicelib.flows.settle_since import settle_since
 from chalicelib.flows.settle_work import settle_work
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
@@ -86,6 +87,8 @@ def _each(
 
 
 def _work(item: Item, store: Store, now: Ms, until: Callable[[], bool]) -> bool:
+    if "household" not in item.body:
+        return settle_since(item, store=store, now=now, until=until)
     scope = Scope(item.body["program"], item.body["mode"])
     return settle_work(item.body["household"], scope=scope, store=store, now=now, until=until)
 

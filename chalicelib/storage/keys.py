@@ -74,6 +74,11 @@ def work(scope: Scope, household_id: str) -> Key:
     return Key("records", household_partition(scope, household_id), "!work")
 
 
+def program_work(scope: Scope) -> Key:
+    """What a change of the program's terms in the past still owes."""
+    return Key("records", f"{scope}#terms", "!work")
+
+
 def pointer(scope: Scope, part: str, place: str) -> Key:
     return Key("records", household_partition(scope, part), place)
 

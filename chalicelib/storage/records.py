@@ -145,6 +145,17 @@ def work_item(
     )
 
 
+def program_work_item(scope: Scope, *, since: Ms, after: str, due_at: Ms, version: int) -> Item:
+    """All sales of a program paid from a time on are to be settled again; ``after`` is the place in
+    the list of sales up to which that was done."""
+    return Item(
+        key=keys.program_work(scope),
+        body={"program": scope.program, "mode": scope.mode, "from": since, "after": after},
+        version=version,
+        due=(keys.DUE_WORK, keys.due(due_at, str(scope))),
+    )
+
+
 def entry_item(scope: Scope, entry: Entry) -> Item:
     return Item(key=keys.entry(scope, entry.partner, entry.at, entry.id), body=dump(entry))
 
