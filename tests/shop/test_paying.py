@@ -121,7 +121,7 @@ def test_a_form_is_caught(shopper: Callable[..., Shopper], stack: Stack) -> None
     sam.page.get_by_label("Your e-mail").fill(sam.email)
     sam.page.get_by_role("button").click()
     sam.page.wait_for_url("**/thanks**")
-    sam.page.get_by_text("bob's link").wait_for()
+    sam.page.get_by_text("bob's link", exact=True).wait_for()
     beta = stack.demo["other"]["api_key"]
     _, answer = stack.call("GET", f"/v1/customers/{sam.email}", api_key=beta)
     assert answer["data"]["partner"]["key"] == "bob"
