@@ -9,9 +9,8 @@ from chalicelib.entrypoints import api, schedules, stripe_doors, website
 
 if "deploy" in sys.argv[1:] and Path(sys.argv[0]).name.startswith("chalice"):
     raise SystemExit(
-        "`chalice deploy` would make functions without their tables. Deploy through CloudFormation:"
-        " `chalice package --merge-template .chalice/resources.json out`, then `aws cloudformation"
-        " package` and `aws cloudformation deploy`."
+        "`chalice deploy` would make functions without their tables, so it is refused here."
+        " This version runs on one machine: `make run`."
     )
 
 app = Chalice(app_name="refledger")

@@ -25,7 +25,8 @@ FOUR_PORTS = 4
 def main() -> None:
     try:
         place, parts = _asked_for()
-        place.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.umask(0o077)  # the state holds keys and e-mails; the children inherit this
+        place.state_dir.mkdir(parents=True, exist_ok=True)
         runner = Runner(place, parts)
         with _only_one_here(place):
             runner.listen_to_signals()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from chalicelib.core.facts import Ms, SaleId, Touch, Way
-from chalicelib.core.people import People, Person, kept_out, known_before
+from chalicelib.core.people import People, Person, emails_told, kept_out, known_before
 from chalicelib.core.program import Partner, Program, Terms
 
 DAY_MS = 86_400_000
@@ -66,13 +66,15 @@ class Payment:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """Everything a referral is decided from. ``payments`` are the person's earliest counting
-    sales, in order. ``partners`` are by lower-case key; a key that is missing is unknown."""
+    sales, in order. ``partners`` are by lower-case key; a key that is missing is unknown.
+    ``emails`` stand on the sale itself, whoever they belong to."""
 
     people: People
     person: Person
     program: Program
     partners: Mapping[str, Partner]
     payments: Sequence[Payment]
+    emails: frozenset[str] = frozenset()
 
 
 def touches_of(case: Case) -> list[Touch]:
@@ -198,6 +200,7 @@ class _Ballot:
         self.converted_at = converted_at
         self.paid_at = _whole(first.paid_at) if first else None
         self.late = terms.late_evidence_hours * HOUR_MS
+        self.emails = emails_told(case.people, case.person) | case.emails
         self.refusals = {t.id: why for t in touches if (why := self._refusal(t))}
         self.eligible = [t for t in touches if t.id not in self.refusals]
 
@@ -209,7 +212,7 @@ class _Ballot:
         moment = max(touch.at, self.converted_at or 0)
         if partner.status(moment) != "active":
             return f"the partner was {partner.status(moment)} at the time"
-        if self.case.person.emails & partner.emails_by(moment):
+        if self.emails & partner.emails_by(moment):
             return "self-referral: same e-mail"
         started = touch.happened if touch.click_at is None else touch.click_at
         days = (_whole(moment) - _whole(started)) / DAY_MS

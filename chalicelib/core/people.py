@@ -198,6 +198,17 @@ def person_of(people: People, identity: Identity) -> Person:
     return Person(identities=frozenset({identity}))
 
 
+def emails_told(people: People, person: Person) -> frozenset[str]:
+    """Every e-mail that was told of a person, also one that belongs to another customer of the
+    merchant's; but for those that anybody could have typed."""
+    told = set(person.emails)
+    for edge in people.edges.values():
+        ends = {edge.one, edge.two}
+        if edge.bond not in (Bond.CLAIM, Bond.GUEST) and ends & person.identities:
+            told |= {end[6:] for end in ends if end.startswith("email:")}
+    return frozenset(told)
+
+
 def profile_of(people: People, person: Person) -> Profile | None:
     """What is shown of a person: the newest verified telling under any of its identities."""
     told = [people.profiles[i] for i in person.identities if i in people.profiles]

@@ -46,8 +46,11 @@ def decide(
     if household and told.people.claims:
         _refuse_flood(told, household)
     if sale is None or household is None:
+        named = partners_named(household.people) if household else frozenset[str]()
+        known, _ = read_partners(named, [], scope=scope, store=store)
         return Decision(
             household=household,
+            unknown_partners=named - known.keys(),
             settlement=_settle_alone(sale, before, gathered, now=now) if sale else None,
             summary=summarise(sale) if sale else Summary(paid=False),
             before=tuple(before),
@@ -85,6 +88,7 @@ def decide(
         periods=periods,
         enough=enough,
         still_bound=_still_bound(case, gathered, household),
+        unknown_partners=frozenset(names - partners.keys()),
     )
 
 
@@ -153,6 +157,7 @@ def _case(
         program=gathered.program,
         partners=partners,
         payments=payments,
+        emails=frozenset(i[6:] for i in sale.identities if i.startswith("email:")),
     )
 
 

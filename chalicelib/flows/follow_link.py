@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from chalicelib.core.facts import Ms
-from chalicelib.core.program import Program
+from chalicelib.core.program import PARTNER_KEY, Program
 from chalicelib.core.refusals import NotFound, Unavailable
 from chalicelib.core.validation import is_text
 from chalicelib.flows.read_program import Programs
@@ -52,6 +52,10 @@ def follow_link(
     if program is None:
         raise NotFound("There is no such program.")
     target, parameter = destination(program, to)
+    if busy and PARTNER_KEY.fullmatch(partner_key):
+        # whether there is such a partner is looked up again wherever the token arrives
+        token = f"{secrets.token_urlsafe(16)}_{partner_key}"
+        target = with_parameter(target, parameter, token)
     if busy:
         return Followed(location=target, recorded=Recorded(because="the store is busy"))
     if not visit:

@@ -9,7 +9,8 @@ from chalicelib.core.people import normal_email
 from chalicelib.core.program import Dated, Partner, Rule, as_of, partner_key, with_value
 from chalicelib.core.refusals import Conflict, Invalid, NotFound, Unavailable
 from chalicelib.flows.read_partner import find_partner_item
-from chalicelib.flows.settle_since import owe_since
+from chalicelib.flows.retry import until_not_stale
+from chalicelib.flows.settle_since import owe_since, owe_to_new_partner
 from chalicelib.storage import keys, records
 from chalicelib.storage.store import Put, Stale, Store, Write
 
@@ -61,12 +62,14 @@ def take_in_partner(
             statuses=_first(told.status, told.status_starts),
             rewards=_first(told.reward, told.reward_starts),
         )
+        owed = owe_to_new_partner(program_id, key, store=store, now=now)
         try:
             store.commit(
                 [
                     Put(records.partner_item(program_id, partner)),
                     Put(records.alias_item(keys.partner_id(program_id, partner.id), key)),
                     Put(records.alias_item(keys.partner_email(program_id, email), key)),
+                    *owed,
                 ]
             )
         except Stale:
@@ -77,6 +80,8 @@ def take_in_partner(
                 which = "e-mail" if email in known.emails_by(now) else "key"
                 raise Conflict(f"Another partner has this {which}.") from None
             continue
+        if not owed:  # the key may have been used just while he was made
+            _owe_late(program_id, key, store=store, now=now)
         return partner, True
     raise Unavailable
 
@@ -102,6 +107,15 @@ def _same(known: Partner, wanted: Partner, told: PartnerChange) -> bool:
     """Whether a partner stands as it is now told again."""
     as_told = replace(wanted, id=known.id, created_at=known.created_at, key=told.key or known.key)
     return as_told == known
+
+
+def _owe_late(program_id: str, key: str, *, store: Store, now: Ms) -> None:
+    def owe(attempt: int) -> None:
+        owed = owe_to_new_partner(program_id, key, store=store, now=now)
+        if owed:
+            store.commit(owed)
+
+    until_not_stale(owe)
 
 
 def change_partner(

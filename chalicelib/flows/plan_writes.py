@@ -12,8 +12,9 @@ from chalicelib.core.told import Reference
 from chalicelib.flows.gather import Gathered, Stored
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
-from chalicelib.storage.store import Check, Put, Remove, Write
+from chalicelib.storage.store import Check, Item, Put, Remove, Write
 
+MOST_UNKNOWN = 5  # keys put down by one booking
 WORK_DUE_MS = 60_000  # the door itself does the work at once; the sweeper what is left of it
 
 
@@ -21,7 +22,8 @@ WORK_DUE_MS = 60_000  # the door itself does the work at once; the sweeper what 
 class Decision:
     """What a booking decided. ``before`` are the sales as stored, payouts rolled forward.
     ``enough`` says that the customer's sales that were read suffice; ``still_bound`` that the
-    customer was credited to a partner before and still is."""
+    customer was credited to a partner before and still is. ``unknown_partners`` are keys that its
+    touches name and no partner has."""
 
     household: Household | None = None
     settlement: Settlement | None = None
@@ -32,6 +34,7 @@ class Decision:
     references: tuple[Reference, ...] = ()
     enough: bool = True
     still_bound: bool = False
+    unknown_partners: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,7 @@ def plan_writes(decision: Decision, gathered: Gathered, *, scope: Scope, now: Ms
         people_writes = [Check(main.item.key, main.item.version)]
     if (sale_writes or people_writes) and household:
         people_writes += _reference_writes(decision, household, gathered, scope=scope)
+        people_writes += _unknown_writes(decision, household, gathered, scope=scope)
     writes = (*sale_writes, *pointer_writes, *people_writes)
     return Plan(writes=writes, settled=settled, owes=since is not None)
 
@@ -237,6 +241,20 @@ def _reference_writes(
         writes.append(Put(records.reference_item(scope, reference, household.id), blind=True))
         if identity not in household.people.identities():
             writes.append(Check(keys.identity(scope, identity), known.version if known else 0))
+    return writes
+
+
+def _unknown_writes(
+    decision: Decision, household: Household, gathered: Gathered, *, scope: Scope
+) -> list[Write]:
+    """Keys that touches name and no partner has: put down once, on condition that none was made
+    in the meantime, so that one who is made later finds what was his."""
+    known = {t.partner for s in gathered.households for t in s.household.people.touches.values()}
+    named = {touch.partner for touch in household.people.touches.values()}
+    writes: list[Write] = []
+    for key in sorted(decision.unknown_partners & (named - known))[:MOST_UNKNOWN]:
+        item = Item(key=keys.unknown_partner(scope, key, household.id))
+        writes += [Put(item, blind=True), Check(keys.partner(scope.program, key), 0)]
     return writes
 
 

@@ -60,9 +60,13 @@ def record_sale(told: ToldSale, *, scope: Scope, store: Store, now: Ms) -> tuple
             raise Conflict("This key was used before for another amount or customer.")
         return Booked(settled=known), False
 
+    created = True
+
     def guard(gathered: Gathered) -> None:
+        nonlocal created
         for part in gathered.sales:
             stands = part.sale.views.get(view.id)
+            created = stands is None
             if stands is not None and not _same(stands, view):
                 raise Conflict("This key was used before for another amount or customer.")
             if _is_of_another(part, gathered, identity):
@@ -72,7 +76,7 @@ def record_sale(told: ToldSale, *, scope: Scope, store: Store, now: Ms) -> tuple
     booked = book_and_settle(
         Told(sale=sale, people=People()), scope=scope, store=store, now=now, guard=guard
     )
-    return booked, True
+    return booked, created
 
 
 def _same(one: View, other: View) -> bool:

@@ -37,6 +37,16 @@ def owe_since(program_id: str, since: Ms | None, *, store: Store, now: Ms) -> li
     return writes
 
 
+def owe_to_new_partner(program_id: str, key: str, *, store: Store, now: Ms) -> list[Write]:
+    """The work that making a partner owes, for the transaction that makes it: his key may have been
+    used before he was there. None if it was not."""
+    for mode in MODES:
+        partition = keys.unknown_partner(Scope(program_id, mode), key, "").pk
+        if store.query("records", partition, limit=1).items:
+            return owe_since(program_id, 0, store=store, now=now)
+    return []
+
+
 def settle_since(
     work: Item, *, store: Store, now: Ms, until: Callable[[], bool] = lambda: False
 ) -> bool:

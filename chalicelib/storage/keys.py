@@ -62,6 +62,11 @@ def reference(scope: Scope, key: str, household: str) -> Key:
     return Key("records", f"{scope}#reference#{_bounded(key)}", household)
 
 
+def unknown_partner(scope: Scope, key: str, household: str) -> Key:
+    """A touch of the household named a partner's key that nobody had."""
+    return Key("records", f"{scope}#unknown-partner#{key.lower()}", household)
+
+
 def household_partition(scope: Scope, id: str) -> str:
     return f"{scope}#household#{id}"
 

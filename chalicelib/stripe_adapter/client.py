@@ -78,7 +78,11 @@ def _livemode(api_key: str) -> bool:
     shape = _KEY.fullmatch(api_key)
     if not shape:
         raise Invalid(
-            {"api_key": ["A Stripe key starts with rk_live_, rk_test_, sk_live_ or sk_test_."]},
+            {
+                "api_key": [
+                    "A Stripe key is rk_live_, rk_test_, sk_live_ or sk_test_, and what follows."
+                ]
+            },
             "This is not a Stripe secret or restricted key.",
         )
     return shape.group(1) == "live"

@@ -92,7 +92,9 @@ class Till:
         partner_key = _key_of(customer, "partner") or _key_of(sale, "partner")
         if partner_key:
             partner = found(f"/v1/partners/{_segment(partner_key)}")
-            entries = found(f"/v1/partners/{_segment(partner_key)}/ledger") or []
+            ledger = found(f"/v1/partners/{_segment(partner_key)}/ledger?limit=250") or []
+            ids = sale["ids"] if sale else []
+            entries = [entry for entry in ledger if entry["transaction"] in ids]
         return {"sale": sale, "customer": customer, "partner": partner, "entries": entries}
 
     def _refledger(self, method: str, path: str, body: Any = None, *, key: str) -> tuple[int, Any]:

@@ -673,3 +673,39 @@ class TestMatching:
         world.enrol("sam", email=" Sam@Example.com", partner="ann")
         pays(world, 1, 1, customer="cus_5")
         assert world.balance("ann") == (980, 0, 0)
+
+
+class TestLatePartners:
+    def test_a_key_that_was_used_before_its_partner_was_made(self, world: World) -> None:
+        buys(world, partner="carl")
+        assert world.sale("cs_test_1").credited == ""
+        world.a_partner("Carl")
+        world.at(day(1) + 120).sweep()
+        assert world.balance("carl") == (980, 0, 0)
+        assert world.works() == []
+
+    def test_a_key_that_was_never_used_owes_nothing(self, world: World) -> None:
+        buys(world)
+        world.a_partner("dora")
+        assert world.works() == []
+
+
+class TestSecondAccounts:
+    def test_a_partners_second_account_earns_nothing(self, world: World) -> None:
+        world.enrol("own", email="ann@example.com")
+        world.enrol("second", email="ann@example.com", partner="ann")
+        world.tell_sale("order-1", "second", 4900)
+        assert world.owed("ann") == 0
+        assert "self-referral" in world.trace("tx:order-1")
+
+    def test_also_where_stripe_tells_the_email(self, world: World) -> None:
+        world.enrol("own", email="ann@example.com")
+        world.enrol("second", partner="ann", stripe_customer_id="cus_1")
+        buys(world, on=1, partner=None, email="ann@example.com")
+        assert world.owed("ann") == 0
+
+    def test_a_stranger_cannot_disable_a_partner(self, world: World) -> None:
+        world.enrol("sam", email="sam@example.com", partner="ann")
+        world.at(day(0.5)).sign_up("sam", email="ann@example.com")
+        pays(world, 1, 1)
+        assert world.balance("ann") == (980, 0, 0)
