@@ -3,13 +3,12 @@ webhook doors share this process and must not pay for it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from chalice.app import Blueprint, Response
 
 from chalicelib import tracker
 from chalicelib.core.program import Partner, Program
-from chalicelib.core.refusals import Invalid, NotFound, Refusal, Unauthorised
+from chalicelib.core.refusals import Invalid, NotFound, Unauthorised
 from chalicelib.entrypoints import api_shapes as shapes
 from chalicelib.entrypoints import wiring
 from chalicelib.entrypoints.answers import (
@@ -20,8 +19,8 @@ from chalicelib.entrypoints.answers import (
     json_body,
     ok,
     query,
-    requested_path,
 )
+from chalicelib.entrypoints.api_lists import listed
 from chalicelib.flows import show_people, show_sales
 from chalicelib.flows.enrol_customer import Enrolment, enrol_customer
 from chalicelib.flows.manage_partners import PartnerChange, change_partner, take_in_partner
@@ -44,10 +43,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.keys import Scope
 
 doors = Blueprint(__name__)
-MAX_LIMIT = 250
-DEFAULT_LIMIT = 15
 DAY_MS = 86_400_000
-PAGED_ROWS = 1_000  # as far as ``page`` goes; ``starting_after`` goes on
 
 
 def door(path: str, *methods: str) -> Callable[[Callable[..., Response]], Any]:
@@ -164,7 +160,8 @@ def get_partners(scope: Scope) -> Response:
         )
         return page.rows, page.more
 
-    return _listed(
+    return listed(
+        doors.current_request,
         read,
         cursor=lambda row: row.partner.id,
         shape=lambda row: shapes.partner(row, program=program, now=wiring.now_ms()),
@@ -208,7 +205,9 @@ def get_ledger(scope: Scope, partner: str) -> Response:
             known.key, scope=scope, store=store, limit=limit, after=after, skip=skip
         )
 
-    return _listed(read, cursor=lambda e: f"{e.at}~{e.id}", shape=shapes.entry)
+    return listed(
+        doors.current_request, read, cursor=lambda e: f"{e.at}~{e.id}", shape=shapes.entry
+    )
 
 
 # customers
@@ -243,7 +242,7 @@ def get_customers(scope: Scope) -> Response:
         )
         return page.rows, page.more
 
-    return _listed(read, cursor=lambda row: row.id, shape=shapes.customer)
+    return listed(doors.current_request, read, cursor=lambda row: row.id, shape=shapes.customer)
 
 
 @door("/v1/customers/{customer}", "GET")
@@ -304,7 +303,12 @@ def get_transactions(scope: Scope) -> Response:
         )
         return page.rows, page.more
 
-    return _listed(read, cursor=lambda row: row.settled.sale.canonical, shape=shapes.transaction)
+    return listed(
+        doors.current_request,
+        read,
+        cursor=lambda row: row.settled.sale.canonical,
+        shape=shapes.transaction,
+    )
 
 
 @door("/v1/transactions/{transaction}", "GET")
@@ -350,8 +354,11 @@ def get_rewards(scope: Scope) -> Response:
         settled = find_sale(asked["transaction"], scope=scope, store=store)
         shown = show_sales.show_sale(settled, scope=scope, store=store).rewards
         rows = [r for r in shown if _wanted(r, partner, status)]
-        return _listed(
-            lambda limit, after, skip: (rows[skip:], False), cursor=_reward_id, shape=shapes.reward
+        return listed(
+            doors.current_request,
+            lambda limit, after, skip: (rows[skip:], False),
+            cursor=_reward_id,
+            shape=shapes.reward,
         )
 
     def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
@@ -365,7 +372,7 @@ def get_rewards(scope: Scope) -> Response:
             wanted=lambda reward: _wanted(reward, partner, status),
         )
 
-    return _listed(read, cursor=_reward_id, shape=shapes.reward)
+    return listed(doors.current_request, read, cursor=_reward_id, shape=shapes.reward)
 
 
 def _reward_id(reward: show_sales.ShownReward) -> str:
@@ -397,65 +404,3 @@ def post_payout(scope: Scope) -> Response:
         now=wiring.now_ms(),
     )
     return ok(shapes.payout(done.payout, partner), status=201 if done.created else 200)
-
-
-# lists
-
-
-def _listed(
-    read: Callable[[int, str, int], tuple[Sequence[Any], bool]],
-    *,
-    cursor: Callable[[Any], str],
-    shape: Callable[[Any], shapes.Shape],
-) -> Response:
-    """A page of a list. ``read(limit, after, skip)`` gives rows and whether more follow; pages by
-    number are found from the start, so they end at 1,000 rows."""
-    asked = query(doors.current_request)
-    limit = _whole_number(asked, "limit", DEFAULT_LIMIT, MAX_LIMIT)
-    after = asked.get("starting_after", "")
-    page = _whole_number(asked, "page", 1, PAGED_ROWS)
-    if page > 1 and after:
-        raise Invalid({"page": ["Give page or starting_after, not both."]})
-    if page * limit > PAGED_ROWS and page > 1:
-        raise Invalid({"page": ["Pages end at 1,000 rows; go on with starting_after."]})
-    try:
-        rows, more = read(limit, after, (page - 1) * limit)
-    except NotFound as refusal:
-        raise _bad_cursor(refusal, asked) from refusal
-    return _page(rows, page, limit, more=more, cursor=cursor, shape=shape)
-
-
-def _bad_cursor(refusal: NotFound, asked: Any) -> Refusal:
-    if not asked.get("starting_after"):
-        return refusal
-    return Invalid({"starting_after": [refusal.message]})
-
-
-def _page(
-    rows: Sequence[Any],
-    page: int,
-    limit: int,
-    *,
-    more: bool,
-    cursor: Callable[[Any], str],
-    shape: Callable[[Any], shapes.Shape],
-) -> Response:
-    request = doors.current_request
-    last = cursor(rows[-1]) if rows and more else None
-    kept = {n: v for n, v in query(request).items() if n not in ("page", "starting_after")}
-    here = f"{base_url(request)}{requested_path(request)}"
-    link = f"{here}?{urlencode({**kept, 'starting_after': last})}" if last else None
-    return ok(
-        [shape(row) for row in rows],
-        links={"next": link},
-        meta={"limit": limit, "page": page, "has_more": more, "next": last},
-    )
-
-
-def _whole_number(asked: Any, name: str, default: int, most: int) -> int:
-    text = asked.get(name, "")
-    if not text:
-        return default
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= most:
-        raise Invalid({name: [f"A whole number from 1 to {most}."]})
-    return int(text)

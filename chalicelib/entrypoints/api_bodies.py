@@ -1,133 +1,42 @@
 """The API's request bodies. Unknown fields are refused, so that a misspelt one is not lost."""
 
-from collections.abc import Callable
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
     StrictInt,
-    StringConstraints,
     ValidationError,
     model_validator,
 )
 
 from chalicelib.core.facts import Ms
-from chalicelib.core.money import CURRENCIES, MAX_DIGITS, Money, from_decimal, within_digits
+from chalicelib.core.money import Money, from_decimal, within_digits
 from chalicelib.core.program import Rule
 from chalicelib.core.refusals import Invalid
 from chalicelib.core.validation import (
-    email_problem,
-    is_text,
-    key_problem,
     payment_link_problem,
     site_problem,
 )
+from chalicelib.entrypoints.api_fields import (
+    Amount,
+    Currency,
+    Day,
+    Email,
+    Key,
+    LongKey,
+    Minor,
+    Moment,
+    Name,
+    SignedMinor,
+    Tags,
+    Text,
+    without,
+)
 
 YEAR_3000_S = 32_503_680_000
-
-
-def _printable(text: str) -> str:
-    if not is_text(text):
-        raise ValueError("This has characters that cannot be stored.")
-    return text
-
-
-def _without(problem_of: Callable[[str], str]) -> AfterValidator:
-    """Refuses a text for which ``problem_of`` has a sentence."""
-
-    def checked(text: str) -> str:
-        if problem := problem_of(text):
-            raise ValueError(problem)
-        return text
-
-    return AfterValidator(checked)
-
-
-def _number_as_text(value: Any) -> Any:
-    """A whole number as text, and a text trimmed: pydantic's own trimming comes after its check
-    of the length when something stands before it."""
-    if isinstance(value, str):
-        return value.strip()
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _currency(value: Any) -> str:
-    if not isinstance(value, str) or value.strip().lower() not in CURRENCIES:
-        raise ValueError("This is not a currency that Stripe settles.")
-    return value.strip().lower()
-
-
-def _decimal_text(value: Any) -> Any:
-    """A JSON number digit by digit as it was sent; one with an exponent written out, unless it is
-    beyond any amount (writing out ``1e999999999`` would fill the memory)."""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise ValueError("An amount is a number, or digits in a text.")
-    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= 20:
-        return format(value, "f")
-    text = str(value)
-    if len(text) > 40:
-        raise ValueError(f"An amount has at most {MAX_DIGITS} digits.")
-    return text.strip()
-
-
-def _day_ms(value: Any) -> Ms:
-    """A day (``2026-06-01``: from its UTC midnight) or a moment, as unix milliseconds."""
-    if isinstance(value, str) and len(value) == 10:
-        try:
-            day = date.fromisoformat(value)
-        except ValueError as error:
-            raise ValueError("A day is written 2026-06-01.") from error
-        return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
-    return _moment_ms(value)
-
-
-def _moment_ms(value: Any) -> Ms:
-    """ISO 8601 text (UTC where no zone is given) or unix seconds, as unix milliseconds."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < YEAR_3000_S:
-        return value * 1000
-    if isinstance(value, str) and len(value) <= 40:
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError as error:
-            raise ValueError("A time is written 2026-06-01T12:00:00Z.") from error
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        seconds = moment.timestamp()
-        if 0 <= seconds < YEAR_3000_S:
-            return int(seconds) * 1000
-    raise ValueError("A time is written 2026-06-01T12:00:00Z, or given in unix seconds.")
-
-
-_NumberOrText = BeforeValidator(_number_as_text)
-_Printable = AfterValidator(_printable)
-Key = Annotated[
-    str,
-    _NumberOrText,
-    StringConstraints(min_length=1, max_length=64),
-    _Printable,
-]
-LongKey = Annotated[
-    str,
-    _NumberOrText,
-    StringConstraints(min_length=1, max_length=255),
-    _without(key_problem),
-]
-Name = Annotated[str, _NumberOrText, StringConstraints(max_length=100), _Printable]
-Text = Annotated[str, _NumberOrText, StringConstraints(max_length=255), _Printable]
-Email = Annotated[str, StringConstraints(strip_whitespace=True), _without(email_problem)]
-Tags = Annotated[list[Name], Field(max_length=20)]
-Currency = Annotated[str, BeforeValidator(_currency)]
-Amount = Annotated[str, BeforeValidator(_decimal_text)]
-Minor = Annotated[StrictInt, Field(ge=0, lt=10**MAX_DIGITS)]
-SignedMinor = Annotated[StrictInt, Field(gt=-(10**MAX_DIGITS), lt=10**MAX_DIGITS)]
-Day = Annotated[int, BeforeValidator(_day_ms)]
-Moment = Annotated[int, BeforeValidator(_moment_ms)]
 
 
 class Body(BaseModel):
@@ -278,7 +187,7 @@ class Setting(Body):
 
 
 class WebsiteBody(Body):
-    url: Annotated[str, _without(site_problem)] | None = None
+    url: Annotated[str, without(site_problem)] | None = None
     cookie_days: Annotated[StrictInt, Field(ge=1, le=400)] | None = None
     parameters: (
         Annotated[
@@ -291,7 +200,7 @@ class WebsiteBody(Body):
         Annotated[str, Field(pattern=r"^(/([A-Za-z0-9._~-]+/)+)?$", max_length=64)] | None
     ) = None
     payment_links: (
-        Annotated[list[Annotated[str, _without(payment_link_problem)]], Field(max_length=50)] | None
+        Annotated[list[Annotated[str, without(payment_link_problem)]], Field(max_length=50)] | None
     ) = None
     payment_link_hosts: (
         Annotated[
