@@ -6,10 +6,7 @@ happens when it happens, so those stay in their place.
 
 import os
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,109 +17,33 @@ from tests.builders.stripe_bodies import (
     a_dispute,
     a_refund,
     a_session,
+    a_subscription,
     an_intent,
     an_invoice,
     an_invoice_payment,
 )
 from tests.builders.world import World, day, token, twenty_percent
+from tests.flows.stories import (
+    Story,
+    credited,
+    disputed,
+    one_off,
+    refunded,
+    renewal,
+    run,
+    subscription,
+)
 
-SEEDS = int(os.environ.get("REFLEDGER_SEEDS", "15"))  # histories of each story
-
-
-@dataclass
-class Story:
-    """Things that happen at their time: ``tells`` are Stripe's, ``acts`` everybody else's."""
-
-    settings: dict[str, Any]
-    tells: list[tuple[str, Any, float]]
-    acts: list[tuple[float, Callable[[World], Any]]]
-
-
-def one_off(number: int, on: float, partner: str | None, **about: Any) -> list[Any]:
-    """Everything that Stripe tells of a one-off purchase through a link."""
-    charge, intent = f"ch_{number}", f"pi_{number}"
-    who = {"customer": about.get("customer", "cus_1")}
-    bought = a_session(
-        id=f"cs_test_{number}",
-        payment_intent=intent,
-        client_reference_id=partner and token(partner, number),
-        **about,
-    )
-    return [
-        ("charge.succeeded", a_charge(id=charge, payment_intent=intent, **who), on),
-        ("payment_intent.succeeded", an_intent(id=intent, charge=charge, **who), on),
-        ("checkout.session.completed", bought, on + 0.0001),
-    ]
+SEEDS = int(os.environ.get("REFLEDGER_SEEDS", "10"))  # histories of each story
 
 
-def renewal(number: int, on: float, **about: Any) -> list[Any]:
-    """Everything that Stripe tells of a paid invoice."""
-    charge, intent = f"ch_{number}", f"pi_{number}"
-    about.setdefault("total", 4900)
-    total = about.pop("total")
-    about.setdefault("total_excluding_tax", total)
-    paid = an_invoice(
-        id=f"in_{number}",
-        total=total,
-        amount_paid=total,
-        paid_at=day(on),
-        payment_intent=intent,
-        charge=charge,
-        **about,
-    )
-    return [
-        ("invoice.paid", paid, on + 0.0001),
-        ("invoice.payment_succeeded", paid, on + 0.0001),
-        ("charge.succeeded", a_charge(id=charge, payment_intent=intent, amount=total), on),
-        (
-            "payment_intent.succeeded",
-            an_intent(id=intent, charge=charge, amount_received=total),
-            on,
-        ),
-        (
-            "invoice_payment.paid",
-            an_invoice_payment(
-                id=f"inpay_{number}",
-                invoice=f"in_{number}",
-                payment_intent=intent,
-                amount_paid=total,
-            ),
-            on + 0.0002,
-        ),
-    ]
-
-
-def refunded(number: int, id: str, amount: int, cumulative: int, on: float) -> list[Any]:
-    charge, intent = f"ch_{number}", f"pi_{number}"
-    refund = a_refund(id=id, amount=amount, charge=charge, payment_intent=intent)
-    told = a_charge(id=charge, payment_intent=intent, amount_refunded=cumulative)
-    return [("refund.created", refund, on), ("charge.refunded", told, on)]
-
-
-def disputed(number: int, statuses: list[tuple[str, float]]) -> list[Any]:
-    charge, intent = f"ch_{number}", f"pi_{number}"
-    return [
-        (
-            "charge.dispute.created" if n == 0 else "charge.dispute.closed",
-            a_dispute(id=f"du_{number}", status=status, charge=charge, payment_intent=intent),
-            on,
-        )
-        for n, (status, on) in enumerate(statuses)
-    ]
-
-
-def subscription(on: float, partner: str | None = "ann") -> list[Any]:
-    bought = a_session(
-        mode="subscription",
-        payment_intent=None,
-        invoice="in_1",
-        subscription="sub_1",
-        client_reference_id=partner and token(partner),
-    )
-    return [
-        ("customer.created", a_customer() | {"created": day(on) - 5}, on - 0.0001),
-        ("checkout.session.completed", bought, on + 0.0001),
-    ]
+def pay_all(world: World) -> None:
+    """Everybody is paid what is payable by now."""
+    world.mature()
+    for partner in ("ann", "bob"):
+        _, payable, _ = world.balance(partner)
+        if payable > 0:
+            world.pay(f"{partner}-{world.now}", partner, payable)
 
 
 STORIES: dict[str, Story] = {
@@ -267,60 +188,184 @@ STORIES: dict[str, Story] = {
         ],
         [],
     ),
+    "two partners in one household, paid out on the way": Story(
+        {"hold_days": 2, "attribution": "first_click"},
+        [
+            *one_off(1, 1, "ann"),
+            *one_off(2, 2, "bob"),
+            *renewal(3, 20),
+            *refunded(1, "re_1", 2000, 2000, 22),
+            *renewal(4, 30),
+        ],
+        [(10, pay_all), (24, pay_all)],
+        paid_out=True,
+    ),
+    "the merchant's own sales among Stripe's": Story(
+        {"reward": twenty_percent(lasts="payments", count=3)},
+        [*renewal(1, 3), *renewal(2, 5), *one_off(3, 6, "bob")],
+        [
+            (1, lambda w: w.enrol("sam", partner="ann", stripe_customer_id="cus_1")),
+            (2, lambda w: w.tell_sale("order-1", "sam", 4900)),
+            (3.01, lambda w: w.tell_sale("order-2", "sam", 4900)),
+            (5.5, lambda w: w.tell_sale("pi_2", "sam", 4900)),
+            (7, lambda w: w.confirm("order-2")),
+        ],
+    ),
+    "credit notes, one void, one refunded": Story(
+        {},
+        [
+            *one_off(9, 0.5, "ann"),
+            *renewal(1, 3),
+            *credited(1, 1000, 4),
+            *credited(1, 500, 5),
+            *credited(1, 500, 6, status="void"),
+            *credited(1, 700, 7, refunded=700),
+            *refunded(1, "re_1", 700, 700, 7),
+        ],
+        [],
+    ),
+    "metadata names the partner of each sale": Story(
+        {"crediting": "transaction"},
+        [
+            *renewal(1, 1, subscription_metadata={"refledger_partner": "ann"}),
+            *renewal(2, 5, metadata={"partner_key": "bob"}),
+            *renewal(3, 9),
+            *one_off(4, 12, "ann"),
+        ],
+        [],
+    ),
+    "metadata names the customer's partner": Story(
+        {},
+        [
+            *renewal(1, 1, subscription_metadata={"refledger_partner": "ann"}),
+            *renewal(2, 5, metadata={"partner_key": "bob"}),
+            *renewal(3, 9),
+            (
+                "customer.subscription.created",
+                a_subscription(metadata={"refledger_partner": "bob"}) | {"created": day(0.9)},
+                0.9,
+            ),
+            (
+                "customer.subscription.updated",
+                a_subscription(metadata={"refledger_partner": "ann"}),
+                2,
+            ),
+        ],
+        [],
+    ),
+    "a customer kept out for a while, and a sale for good": Story(
+        {"reward": twenty_percent(lasts="payments", count=2)},
+        [
+            *one_off(9, 0.5, "ann"),
+            *renewal(1, 1),
+            *renewal(2, 5),
+            *renewal(3, 9),
+            *renewal(4, 12, metadata={"refledger": "false"}),
+            ("customer.updated", a_customer(metadata={"refledger": "false"}), 4),
+            ("customer.updated", a_customer(metadata={"refledger": "true"}), 8),
+        ],
+        [],
+    ),
+    "an e-mail changes and another customer takes the old one": Story(
+        {},
+        [
+            *one_off(1, 1, "ann"),
+            ("customer.updated", a_customer(email="new@example.com"), 3),
+            *one_off(2, 4, None, customer=None, email="new@example.com"),
+            *one_off(3, 5, "bob", customer="cus_2", email="sam@example.com"),
+            *one_off(4, 6, "bob", customer=None, email="new@example.com"),
+        ],
+        [],
+    ),
+    "two of the merchant's customers share an e-mail": Story(
+        {},
+        [
+            *one_off(1, 2, None, customer=None),
+            *one_off(2, 3, None, customer="cus_2"),
+            *one_off(3, 4, "bob", customer=None),
+            *one_off(4, 5, None, customer="cus_4", email="kim@example.com"),
+            (
+                "customer.updated",
+                a_customer(id="cus_4", metadata={"refledger_customer": "kim"}),
+                6,
+            ),
+        ],
+        [
+            (0.5, lambda w: w.enrol("sam", email="sam@example.com", partner="ann")),
+            (3.5, lambda w: w.enrol("kim", email="sam@example.com", partner="bob")),
+            (7, lambda w: w.enrol("kim", email="kim@example.com", stripe_customer_id="cus_2")),
+        ],
+    ),
+    "one purchase, three e-mails, guests who used them before": Story(
+        {},
+        [
+            (
+                "payment_intent.succeeded",
+                an_intent(customer=None, receipt_email="receipt@example.com"),
+                1,
+            ),
+            ("charge.succeeded", a_charge(customer=None, email="billing@example.com"), 1),
+            (
+                "checkout.session.completed",
+                a_session(
+                    customer=None, email="session@example.com", client_reference_id=token("ann")
+                ),
+                1.001,
+            ),
+            *one_off(2, 2, "bob", customer=None, email="receipt@example.com"),
+            *one_off(3, 3, None, customer="cus_3", email="billing@example.com"),
+        ],
+        [
+            (1.5, lambda w: w.enrol("sam", email="receipt@example.com")),
+            (2.5, lambda w: w.enrol("kim", email="billing@example.com", partner="bob")),
+        ],
+    ),
+    "an invoice in two payments, refunded and disputed": Story(
+        {},
+        [
+            *one_off(9, 0.5, "ann"),
+            (
+                "invoice.paid",
+                an_invoice(total=9800, total_excluding_tax=9800, amount_paid=9800, paid_at=day(3)),
+                3.001,
+            ),
+            ("payment_intent.succeeded", an_intent(id="pi_1", charge="ch_1"), 3),
+            ("payment_intent.succeeded", an_intent(id="pi_2", charge="ch_2"), 2.9),
+            ("invoice_payment.paid", an_invoice_payment(id="ip_1", payment_intent="pi_1"), 3.001),
+            ("invoice_payment.paid", an_invoice_payment(id="ip_2", payment_intent="pi_2"), 3.001),
+            *refunded(1, "re_1", 1000, 1000, 4),
+            ("charge.refunded", a_charge(id="ch_2", payment_intent="pi_2", amount_refunded=500), 5),
+            ("charge.refunded", a_charge(id="ch_2", payment_intent="pi_2", amount_refunded=900), 6),
+            ("charge.dispute.created", a_dispute(amount=2000), 7),
+            ("charge.dispute.closed", a_dispute(amount=2000, status="lost"), 9),
+        ],
+        [],
+    ),
+    "a click that comes after its sign-up, and a stranger's": Story(
+        {},
+        [*subscription(3, partner=None), *renewal(1, 3), *one_off(2, 4, "bob")],
+        [
+            (1, lambda w: w.sign_up("sam", email="sam@example.com", token=token("ann"))),
+            (1.001, lambda w: w.stream(w.click(token("ann"), "ann"))),
+            (5, lambda w: w.sign_up("eve", email="sam@example.com", token=token("bob", 7))),
+        ],
+    ),
+    "a key in the reference, each sale by itself": Story(
+        {"crediting": "transaction", "existing_customers": "accept"},
+        [
+            *one_off(1, 1, None)[:2],
+            (
+                "checkout.session.completed",
+                a_session(payment_intent="pi_1", client_reference_id="user_7"),
+                1,
+            ),
+            *one_off(2, 3, "bob"),
+            *one_off(3, 40, None),
+            *renewal(4, 45, metadata={"refledger_partner": "ann"}),
+        ],
+        [(1.5, lambda w: w.enrol("user_7", partner="ann"))],
+    ),
 }
-
-
-def run(story: Story, world: World, rng: random.Random | None) -> dict[str, Any]:
-    """Tell a story; with ``rng`` Stripe's part late and twice, in any order."""
-    events = [(on, world.event(type, object, created=day(on))) for type, object, on in story.tells]
-    last = max(on for on, _ in events)
-    steps: list[tuple[float, Any]] = [(on, act) for on, act in story.acts]
-    for on, event in events:
-        for _ in range(2 if rng else 1):
-            arrives = (
-                on if rng is None else rng.choice([on, on + rng.random() * 5, last + rng.random()])
-            )
-            steps.append((arrives, event))
-    if rng:
-        rng.shuffle(steps)
-    for on, step in sorted(steps, key=lambda s: s[0]):
-        world.at(day(on))
-        if callable(step):
-            step(world)
-        else:
-            assert world.deliver(step).state in ("handled", "duplicate", "ignored")
-    world.at(day(400))
-    world.sweep()
-    world.mature()
-    return outcome(world)
-
-
-def outcome(world: World) -> dict[str, Any]:
-    """Totals, buckets, and what is said of each sale, once everything has come to rest."""
-    sales = {}
-    for item in world.store.everything().values():  # type: ignore[attr-defined]
-        if item.key.sk == "sale" and "of" not in item.body:
-            id = item.key.pk.rsplit("#", 1)[1]
-            settled = world.sale(id)
-            sales[id] = {
-                "ids": sorted(settled.sale.ids),
-                "credited": settled.credited,
-                "because": settled.because,
-                "trace": world.trace(id),
-                "total": {n: p.total for n, p in settled.positions.items() if p.total},
-            }
-    balances = {}
-    for partner in ("ann", "bob"):
-        sums: dict[str, int] = {}
-        for entry in world.entries(partner):
-            assert sum(posting.minor for posting in entry.postings) == 0
-            for posting in entry.postings:
-                sums[posting.account] = sums.get(posting.account, 0) + posting.minor
-        balance = world.balance(partner)
-        assert balance == tuple(sums.get(bucket, 0) for bucket in ("pending", "payable", "paid"))
-        balances[partner] = balance
-    assert world.works() == []
-    return {"sales": sales, "balances": balances}
 
 
 @pytest.mark.parametrize("name", STORIES)
