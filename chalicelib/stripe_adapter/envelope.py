@@ -67,7 +67,7 @@ def read_event(raw_body: bytes) -> Event:
     about = data.get("object") if isinstance(data, dict) else None
     if not isinstance(about, dict):
         raise Unreadable("data.object is missing")
-    livemode = body.get("livemode")
+    livemode = body.get("livemode", False)  # what does not say that it is live is not
     if not isinstance(livemode, bool):
         raise Unreadable("livemode is neither true nor false")
     previous = data.get("previous_attributes") if isinstance(data, dict) else None

@@ -101,3 +101,9 @@ def test_a_whole_character_written_as_two_halves_is_read() -> None:
 def test_arbitrary_bytes_are_unreadable_and_nothing_worse(body: bytes) -> None:
     with pytest.raises(Unreadable):
         read_envelope(body)
+
+
+def test_what_does_not_say_that_it_is_live_is_not() -> None:
+    event = build_event("any.type", {"id": "x"}, livemode=True)
+    del event["livemode"]
+    assert read_envelope(as_body(event)).livemode is False
