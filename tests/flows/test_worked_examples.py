@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from chalicelib.core.program import Rule
+from chalicelib.core.sale import Sale
+from chalicelib.core.told import Told
+from chalicelib.flows.book_facts import book_facts
 from tests.builders.stripe_bodies import (
     a_charge,
     a_customer,
@@ -65,6 +68,12 @@ class TestPaymentLink:
         assert world.mature() == 1
         assert world.balance("ann") == (0, 980, 0)
         assert world.mature() == 0
+
+    def test_an_index_that_is_late_releases_nothing_early(self, world: World) -> None:
+        buys(world)
+        told = Told(sale=Sale(ids=frozenset({"cs_test_1"})))
+        book_facts(told, scope=world.scope, store=world.store, now=world.ms, release=True)
+        assert world.balance("ann") == (980, 0, 0)
 
     def test_a_click_that_was_never_seen_still_attributes(self, world: World) -> None:
         buys(world)
