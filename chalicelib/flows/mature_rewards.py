@@ -8,6 +8,7 @@ from chalicelib.core.refusals import Refusal
 from chalicelib.core.sale import Sale
 from chalicelib.core.told import Told
 from chalicelib.flows.book_facts import book_facts
+from chalicelib.log import log
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.store import Store
@@ -50,6 +51,10 @@ def mature_rewards(*, store: Store, now: Ms, until: Callable[[], bool] = lambda:
             try:
                 booked = book_facts(told, scope=scope, store=store, now=now, release=True)
             except Refusal:
+                failed += 1
+                continue
+            except Exception as error:  # a bug in one must not keep the others waiting for ever
+                log("mature_rewards", "bug", error=type(error).__name__)
                 failed += 1
                 continue
             if booked.changed and booked.settled and booked.settled.released:

@@ -9,6 +9,7 @@ from chalicelib.flows.read_connection import Connections
 from chalicelib.flows.receive_webhook import Received, handle_event, stored_body
 from chalicelib.flows.settle_since import settle_since
 from chalicelib.flows.settle_work import settle_work
+from chalicelib.log import log
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.records import InboxHead
@@ -82,6 +83,9 @@ def _each(
             try:
                 done += do(item)
             except Refusal:
+                failed += 1
+            except Exception as error:  # a bug in one must not keep the others waiting for ever
+                log("sweep", "bug", type=kind, error=type(error).__name__)
                 failed += 1
     return done, failed, True
 

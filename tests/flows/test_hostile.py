@@ -5,6 +5,7 @@ Races are played by the store's hook: somebody else acts just before one call of
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from chalicelib.core.refusals import Conflict, Unavailable
 from chalicelib.flows.gather import FIRST_POINTERS
 from chalicelib.flows.settle_work import settle_work
 from chalicelib.storage import keys
-from chalicelib.storage.store import Write
+from chalicelib.storage.store import Put, Write
 from tests.builders.stripe_bodies import (
     a_charge,
     a_customer,
@@ -427,3 +428,22 @@ class TestMoney:
             world.at(day(2) + 60).sweep()
             assert world.owed("ann") == 1960, f"told first: {told_first}"
             assert world.store.get([keys.program_work(world.scope)]) == {}
+
+
+def test_one_that_breaks_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    for number, buyer in ((1, "sam"), (2, "kim")):
+        bought = a_session(
+            id=f"cs_{number}",
+            payment_intent=f"pi_{number}",
+            customer=f"cus_{number}",
+            email=f"{buyer}@example.com",
+            client_reference_id=token("ann"),
+        )
+        world.tell("checkout.session.completed", bought, created=day(1) + number)
+    broken = keys.sale(world.scope, "cs_1")
+    item = world.store.get([broken])[broken]
+    world.store.commit([Put(replace(item, body={"sale": "not a sale"}))])
+    world.at(day(40))
+    assert world.mature() == 1
+    assert world.balance("ann") == (980, 980, 0)
