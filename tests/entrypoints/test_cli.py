@@ -42,13 +42,19 @@ def test_program_partner_and_key_in_a_row(doors: Doors, run: Run) -> None:
     assert program["name"] == "Acme 2"
     assert program["signing_key"].startswith("rfl_sign_")
     code, out, _ = run(
-        "partner", "create", program["program_id"], "--email", "zoe@example.com", "--key", "zoe"
+        "partner",
+        "create",
+        program["program_id"],
+        "--email",
+        "partner-3@example.com",
+        "--key",
+        "partner-3",
     )
-    assert (code, json.loads(out)["key"]) == (0, "zoe")
+    assert (code, json.loads(out)["key"]) == (0, "partner-3")
     code, out, err = run("key", "create", program["program_id"], "--mode", "test")
     key = json.loads(out)["api_key"]
     assert (code, key.startswith("rfl_test_")) == (0, True)
-    assert doors.get("/v1/partners/zoe", key).data["email"] == "zoe@example.com"
+    assert doors.get("/v1/partners/partner-3", key).data["email"] == "partner-3@example.com"
     assert doors.get("/v1/program", key).data["website"]["url"] == "https://a.example"
     assert key not in err
     kept = str(doors.store.everything())

@@ -101,7 +101,7 @@ def test_a_stranger_takes_nobody_over(doors: Doors) -> None:
     doors.a_customer("sam", email="sam@example.com")
     doors.clock.now += 60
     doors.click(t=token("Bob"))
-    doors.sign_up(key="mallory", email="sam@example.com", t=token("Bob"))
+    doors.sign_up(key="stranger", email="sam@example.com", t=token("Bob"))
     doors.sign_up(key="sam", email="sam@example.com", t=token("Bob"))
     doors.clock.now += 60
     doors.post("/v1/customers", {"key": "sam", "partner": {"key": "ann"}})

@@ -184,7 +184,7 @@ STORIES: dict[str, Story] = {
         {},
         [
             *one_off(1, 1, "ann", email="ann@example.com"),
-            *one_off(2, 2, "ann", customer="cus_2", email="kim@example.com"),
+            *one_off(2, 2, "ann", customer="cus_2", email="friend@example.com"),
         ],
         [],
     ),
@@ -283,17 +283,20 @@ STORIES: dict[str, Story] = {
             *one_off(1, 2, None, customer=None),
             *one_off(2, 3, None, customer="cus_2"),
             *one_off(3, 4, "bob", customer=None),
-            *one_off(4, 5, None, customer="cus_4", email="kim@example.com"),
+            *one_off(4, 5, None, customer="cus_4", email="friend@example.com"),
             (
                 "customer.updated",
-                a_customer(id="cus_4", metadata={"refledger_customer": "kim"}),
+                a_customer(id="cus_4", metadata={"refledger_customer": "friend"}),
                 6,
             ),
         ],
         [
             (0.5, lambda w: w.enrol("sam", email="sam@example.com", partner="ann")),
-            (3.5, lambda w: w.enrol("kim", email="sam@example.com", partner="bob")),
-            (7, lambda w: w.enrol("kim", email="kim@example.com", stripe_customer_id="cus_2")),
+            (3.5, lambda w: w.enrol("friend", email="sam@example.com", partner="bob")),
+            (
+                7,
+                lambda w: w.enrol("friend", email="friend@example.com", stripe_customer_id="cus_2"),
+            ),
         ],
     ),
     "one purchase, three e-mails, guests who used them before": Story(
@@ -317,7 +320,7 @@ STORIES: dict[str, Story] = {
         ],
         [
             (1.5, lambda w: w.enrol("sam", email="receipt@example.com")),
-            (2.5, lambda w: w.enrol("kim", email="billing@example.com", partner="bob")),
+            (2.5, lambda w: w.enrol("friend", email="billing@example.com", partner="bob")),
         ],
     ),
     "an invoice in two payments, refunded and disputed": Story(
@@ -347,7 +350,7 @@ STORIES: dict[str, Story] = {
         [
             (1, lambda w: w.sign_up("sam", email="sam@example.com", token=token("ann"))),
             (1.001, lambda w: w.stream(w.click(token("ann"), "ann"))),
-            (5, lambda w: w.sign_up("eve", email="sam@example.com", token=token("bob", 7))),
+            (5, lambda w: w.sign_up("stranger", email="sam@example.com", token=token("bob", 7))),
         ],
     ),
     "a key in the reference, each sale by itself": Story(

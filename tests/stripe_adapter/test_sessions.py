@@ -161,7 +161,7 @@ def test_a_guest_is_known_by_email() -> None:
             created_at=AT,
             verified=True,
             email="sam@example.com",
-            name="Sam Müller",
+            name="Sam Ä.",
         )
     }
 

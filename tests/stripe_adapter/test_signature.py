@@ -13,7 +13,7 @@ from chalicelib.core.refusals import BadSignature
 from chalicelib.stripe_adapter.signature import verify
 from tests.builders.stripe_bodies import signed
 
-BODY = '{"name": "Sam Müller 🙂"}'.encode()
+BODY = '{"name": "Sam Ä. 🙂"}'.encode()
 SECRET, OTHER = "whsec_one", "whsec_two"
 AT = 1_777_636_800
 NOW = datetime.fromtimestamp(AT, UTC)
