@@ -25,6 +25,8 @@ from tests.builders.world import World, day, token
 from tests.fakes.memory_store import MemoryStore
 from tests.flows.stories import outcome, paid_invoice
 
+pytestmark = pytest.mark.slow  # thousands of runs of the doors: `make test` has the time
+
 MOST_CALLS = 200  # that a door may take
 
 Act = Callable[[], Any]
