@@ -7,7 +7,7 @@ different merchant keys are never one person.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from chalicelib.core.facts import (
     Bond,
@@ -21,6 +21,7 @@ from chalicelib.core.facts import (
     Sighting,
     Touch,
     Way,
+    edge,
 )
 from chalicelib.core.sale import IDENTITY_RANK, join_maps
 
@@ -52,8 +53,8 @@ class People:
     def identities(self) -> frozenset[Identity]:
         """Every identity that a fact names."""
         named = {sighting.identity for sighting in self.sightings.values()}
-        for edge in self.edges.values():
-            named |= {edge.one, edge.two}
+        for tie in self.edges.values():
+            named |= {tie.one, tie.two}
         return frozenset(named)
 
     def earliest(self, identity: Identity, *by: str) -> Ms | None:
@@ -139,10 +140,10 @@ def persons(people: People) -> list[Person]:
         return identity
 
     keys = {i: ({i} if i.startswith("key:") else set()) for i in parent}
-    for edge in sorted(people.edges.values(), key=lambda e: _belief(people, e)):
-        if not edge_holds(people, edge):
+    for tie in sorted(people.edges.values(), key=lambda e: _belief(people, e)):
+        if not edge_holds(people, tie):
             continue
-        one, two = sorted((root(edge.one), root(edge.two)))
+        one, two = sorted((root(tie.one), root(tie.two)))
         if one == two or len(keys[one] | keys[two]) > 1:
             continue
         parent[two] = one
@@ -202,11 +203,49 @@ def emails_told(people: People, person: Person) -> frozenset[str]:
     """Every e-mail that was told of a person, also one that belongs to another customer of the
     merchant's; but for those that anybody could have typed."""
     told = set(person.emails)
-    for edge in people.edges.values():
-        ends = {edge.one, edge.two}
-        if edge.bond not in (Bond.CLAIM, Bond.GUEST) and ends & person.identities:
+    for tie in people.edges.values():
+        ends = {tie.one, tie.two}
+        if tie.bond not in (Bond.CLAIM, Bond.GUEST) and ends & person.identities:
             told |= {end[6:] for end in ends if end.startswith("email:")}
     return frozenset(told)
+
+
+def customer_facts(
+    key: str,
+    *,
+    email: str,
+    name: str,
+    tags: tuple[str, ...],
+    by: Literal["merchant", "claim"],
+    now: Ms,
+) -> People:
+    """What one telling of a customer says, by the merchant's ``key``: who he is, and that he signed
+    up. A ``claim`` is what anybody could have sent."""
+    verified = by == "merchant"
+    identity = f"key:{key}"
+    sightings = [Sighting(identity=identity, by=by, at=now)]
+    edges = []
+    if email:
+        mail = f"email:{normal_email(email)}"
+        sightings.append(Sighting(identity=mail, by=by, at=now))
+        bond = Bond.MERCHANT_EMAIL if verified else Bond.CLAIM
+        edges.append(edge(identity, mail, bond, now))
+    conversion = Conversion(id=f"signup:{key}:{by}", identity=identity, at=now, verified=verified)
+    profile = Profile(
+        identity=identity,
+        at=now,
+        created_at=now,
+        verified=verified,
+        email=normal_email(email),
+        name=name,
+        tags=tags,
+    )
+    return People(
+        edges={told.id: told for told in edges},
+        sightings={told.id: told for told in sightings},
+        conversions={conversion.id: conversion},
+        profiles={identity: profile},
+    )
 
 
 def profile_of(people: People, person: Person) -> Profile | None:

@@ -5,17 +5,14 @@ from dataclasses import dataclass, replace
 from chalicelib.core.attribution_token import parse_token
 from chalicelib.core.facts import (
     Bond,
-    Conversion,
-    Edge,
     Identity,
     Ms,
-    Profile,
     Sighting,
     Touch,
     Way,
     edge,
 )
-from chalicelib.core.people import Household, People, normal_email
+from chalicelib.core.people import Household, People, customer_facts
 from chalicelib.core.refusals import Conflict, Invalid
 from chalicelib.core.told import Told
 from chalicelib.flows.gather import Gathered, gather
@@ -126,42 +123,22 @@ def _partner_key(told: Enrolment, *, scope: Scope, store: Store) -> str:
 
 def _people(told: Enrolment, partner_key: str, *, now: Ms) -> People:
     key: Identity = f"key:{told.key}"
-    sightings = [Sighting(identity=key, by="merchant", at=now)]
-    edges: list[Edge] = []
-    if told.email:
-        email = f"email:{normal_email(told.email)}"
-        sightings.append(Sighting(identity=email, by="merchant", at=now))
-        edges.append(edge(key, email, Bond.MERCHANT_EMAIL, now))
+    people = customer_facts(
+        told.key, email=told.email, name=told.name, tags=told.tags, by="merchant", now=now
+    )
     if told.stripe_customer_id:
         stripe = f"stripe:{told.stripe_customer_id}"
-        sightings.append(Sighting(identity=stripe, by="merchant", at=now))
-        edges.append(edge(key, stripe, Bond.GIVEN, now))
-    touches: list[Touch] = []
-    if partner_key:
-        touches.append(
-            Touch(
-                id=f"api:{told.key}:{plain_token(told.token) or partner_key}",
-                way=Way.API,
-                at=now,
-                partner=partner_key,
-                token="" if told.partner else plain_token(told.token),
-                identity=key,
-            )
-        )
-    conversion = Conversion(id=f"api:{told.key}", identity=key, at=now)
-    profile = Profile(
-        identity=key,
+        seen = Sighting(identity=stripe, by="merchant", at=now)
+        tie = edge(key, stripe, Bond.GIVEN, now)
+        people = people.join(People(sightings={seen.id: seen}, edges={tie.id: tie}))
+    if not partner_key:
+        return people
+    touch = Touch(
+        id=f"api:{told.key}:{plain_token(told.token) or partner_key}",
+        way=Way.API,
         at=now,
-        created_at=now,
-        verified=True,
-        email=normal_email(told.email),
-        name=told.name,
-        tags=told.tags,
+        partner=partner_key,
+        token="" if told.partner else plain_token(told.token),
+        identity=key,
     )
-    return People(
-        edges={e.id: e for e in edges},
-        sightings={s.id: s for s in sightings},
-        touches={t.id: t for t in touches},
-        conversions={conversion.id: conversion},
-        profiles={key: profile},
-    )
+    return replace(people, touches={touch.id: touch})

@@ -2,22 +2,15 @@
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.core.attribution_token import parse_token
 from chalicelib.core.facts import (
-    Bond,
-    Conversion,
-    Edge,
-    Identity,
     Ms,
-    Profile,
-    Sighting,
     Touch,
     Way,
-    edge,
 )
-from chalicelib.core.people import People, normal_email
+from chalicelib.core.people import People, customer_facts
 from chalicelib.core.refusals import Conflict, Invalid, NotFound
 from chalicelib.core.told import Told
 from chalicelib.core.validation import FieldErrors, email_address, short_text, tag_list
@@ -107,45 +100,25 @@ def signed_by_merchant(told: SignUp, signing_key: str) -> bool:
 
 
 def _people(told: SignUp, *, verified: bool, now: Ms) -> People:
-    by = "merchant" if verified else "claim"
-    key: Identity = f"key:{told.key}"
-    sightings = {s.id: s for s in [Sighting(identity=key, by=by, at=now)]}
-    edges: dict[str, Edge] = {}
-    if told.email:
-        email = f"email:{normal_email(told.email)}"
-        seen = Sighting(identity=email, by=by, at=now)
-        sightings[seen.id] = seen
-        bond = Bond.MERCHANT_EMAIL if verified else Bond.CLAIM
-        tie = edge(key, email, bond, now)
-        edges[tie.id] = tie
-    touches: dict[str, Touch] = {}
-    parsed = parse_token(told.token.split(".")[0])
-    if parsed is not None:
-        token, partner = parsed
-        touch = Touch(
-            id=f"signup:{told.key}:{token}" + (":signed" if verified else ""),
-            way=Way.SIGNUP,
-            at=now,
-            partner=partner,
-            token=token,
-            identity=key,
-            verified=verified,
-        )
-        touches[touch.id] = touch
-    conversion = Conversion(id=f"signup:{told.key}:{by}", identity=key, at=now, verified=verified)
-    profile = Profile(
-        identity=key,
-        at=now,
-        created_at=now,
-        verified=verified,
-        email=normal_email(told.email),
+    people = customer_facts(
+        told.key,
+        email=told.email,
         name=told.name,
         tags=told.tags,
+        by="merchant" if verified else "claim",
+        now=now,
     )
-    return People(
-        edges=edges,
-        sightings=sightings,
-        touches=touches,
-        conversions={conversion.id: conversion},
-        profiles={key: profile},
+    parsed = parse_token(told.token.split(".")[0])
+    if parsed is None:
+        return people
+    token, partner = parsed
+    touch = Touch(
+        id=f"signup:{told.key}:{token}" + (":signed" if verified else ""),
+        way=Way.SIGNUP,
+        at=now,
+        partner=partner,
+        token=token,
+        identity=f"key:{told.key}",
+        verified=verified,
     )
+    return replace(people, touches={touch.id: touch})
