@@ -7,7 +7,7 @@ from typing import Any
 NAMES = frozenset(
     """
     door outcome because status type event connection program mode partner sale job released
-    stayed failed finished count error where household payout calls
+    stayed failed finished waiting_minutes count error where household payout calls
     """.split()
 )
 """What a line may carry. A name that is not here is a mistake in the code, so it raises."""

@@ -14,10 +14,17 @@ TABLES: Mapping[Table, str] = {
 }
 
 
+def tables_of(stage: str) -> Mapping[Table, str]:
+    """The names that the tables of a stage have by default."""
+    return {name: f"refledger-{stage}-{name}" for name in TABLES}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """``tables`` by the house's name for them. ``key_file`` (local) or ``kms_key`` (deployed)
-    seals secrets. ``base_url`` is for schedules and mails alone: requests derive their own."""
+    seals secrets. ``base_url`` is for schedules and mails alone: requests derive their own.
+    ``warm`` names the doors (website, webhook, api) that this process serves alone: what they need
+    is made while it starts."""
 
     stage: str
     tables: Mapping[Table, str]
@@ -25,14 +32,15 @@ class Settings:
     key_file: str = ""
     kms_key: str = ""
     stripe_api_base: str = ""
+    warm: str = ""
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process."""
     stage = environ.get("REFLEDGER_STAGE", "dev")
+    defaults = tables_of(stage)
     tables: dict[Table, str] = {
-        name: environ.get(variable, f"refledger-{stage}-{name}")
-        for name, variable in TABLES.items()
+        name: environ.get(variable, defaults[name]) for name, variable in TABLES.items()
     }
     return Settings(
         stage=stage,
@@ -41,4 +49,12 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         key_file=environ.get("REFLEDGER_KEY_FILE", ""),
         kms_key=environ.get("REFLEDGER_KMS_KEY", ""),
         stripe_api_base=environ.get("REFLEDGER_STRIPE_API_BASE", ""),
+        warm=environ.get("REFLEDGER_WARM", ""),
     )
+
+
+def aws_credentials_stand_in(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the environment alone says who calls AWS, and where: that of a Lambda function does,
+    a developer's mostly names a profile."""
+    key = environ.get("AWS_ACCESS_KEY_ID") and environ.get("AWS_SECRET_ACCESS_KEY")
+    return bool(key and (environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")))

@@ -7,7 +7,8 @@ its `STATE_DIR`, so it gets a folder of its own.
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from local.place import HOST, REPOSITORY
@@ -53,10 +54,14 @@ def ministack_recipe(*, port: int, folder: Path, grace_seconds: float) -> Recipe
 
 
 @contextlib.contextmanager
-def running_ministack(*, port: int, folder: Path) -> Iterator[str]:
-    """For tests: one MiniStack on `port`, ended at the end; yields its address."""
+def running_ministack(
+    *, port: int, folder: Path, more: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """For tests: one MiniStack on `port`, ended at the end; yields its address. `more` is set in
+    its environment besides."""
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     recipe = ministack_recipe(port=port, folder=folder, grace_seconds=20)
+    recipe = replace(recipe, environment={**recipe.environment, **(more or {})})
     child = Child(recipe, label=f"refledger:{folder}:", log=folder / "ministack.log")
     child.start()
     try:

@@ -3,13 +3,13 @@
 It scans, which no deployed code does; a local run's tables are small.
 """
 
-import json
 from typing import Any
 
 import boto3
 
 from chalicelib.entrypoints.wiring import House
 from chalicelib.storage import keys
+from chalicelib.storage.dynamo_wire import item_of
 
 MOST_ROWS = 10_000
 
@@ -42,7 +42,7 @@ class InboxRows:
             ExpressionAttributeValues={":head": {"S": "head"}},
             PaginationConfig={"MaxItems": MOST_ROWS},
         ):
-            heads += [json.loads(item["b"]["S"]) for item in page["Items"]]
+            heads += [item_of("inbox", item).body for item in page["Items"]]
         heads.sort(key=lambda head: (head["received_at"], head["id"]))
         return [
             {

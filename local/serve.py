@@ -111,10 +111,11 @@ def table_with_stream(stream_arn: str, resources: Path) -> str:
 def not_found_answer(resources: Path) -> Mapping[str, Any]:
     """What the deployed API answers for an unknown path: its gateway response, if it has one."""
     for resource in json.loads(resources.read_text())["Resources"].values():
-        properties = resource.get("Properties", {})
-        if properties.get("ResponseType") == "MISSING_AUTHENTICATION_TOKEN":
-            template = properties.get("ResponseTemplates", {}).get("application/json")
-            return json.loads(template) if template else NOT_FOUND
+        answers = resource.get("Properties", {}).get("GatewayResponses", {})
+        template = answers.get("MISSING_AUTHENTICATION_TOKEN", {}).get("ResponseTemplates", {})
+        if "application/json" in template:
+            told: Mapping[str, Any] = json.loads(template["application/json"])
+            return told
     return NOT_FOUND
 
 

@@ -1,17 +1,25 @@
 """Makes the DynamoDB tables that the deployed template would make, in a local DynamoDB.
 
+    python -m local.tables NAME [--local STATE_DIR]    # empty ones beside a local run's, to rebuild
+
 The single truth is `.chalice/resources.json`, which is merged into the deployed template. Only
 what a local DynamoDB can act on is read: keys, indexes, billing mode, stream and TTL. A
 `TableName` may be an intrinsic there, so names are given by the caller.
 """
 
+import argparse
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+import boto3
 from botocore.exceptions import ClientError
+
+from chalicelib.settings import tables_of
+from local.place import Place
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -49,7 +57,7 @@ def table_definitions(resources: Path = RESOURCES) -> dict[str, dict[str, Any]]:
     return {
         logical_id: resource["Properties"]
         for logical_id, resource in template["Resources"].items()
-        if resource["Type"] == "AWS::DynamoDB::Table"
+        if resource.get("Type") == "AWS::DynamoDB::Table"
     }
 
 
@@ -103,3 +111,35 @@ def _enable_expiry(
         TableName=table_name,
         TimeToLiveSpecification={"Enabled": True, "AttributeName": wanted["AttributeName"]},
     )
+
+
+def names_of(stage: str) -> dict[str, str]:
+    """The tables of a stage by their logical ids."""
+    return {f"{table.capitalize()}Table": name for table, name in tables_of(stage).items()}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make empty tables of a name in a local run that is up."""
+    parser = argparse.ArgumentParser(prog="local.tables")
+    parser.add_argument("name")
+    parser.add_argument("--local", default=".local", metavar="STATE_DIR")
+    asked = parser.parse_args(argv)
+    state_dir = Path(asked.local).resolve()
+    demo = state_dir / "demo.json"
+    if not demo.exists():
+        raise SystemExit(f"Nothing runs in {asked.local}: start it with `make run` first.")
+    port = urlsplit(json.loads(demo.read_text())["base_url"]).port or 0
+    client = boto3.client(
+        "dynamodb",
+        endpoint_url=Place(port=port, state_dir=state_dir).aws_url,
+        region_name="us-east-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
+    for name in create_missing(client, names_of(asked.name)):
+        print(name)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

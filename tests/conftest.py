@@ -2,7 +2,12 @@
 
 import pytest
 
-pytest_plugins = ["tests.browser_kit", "tests.ministack_kit", "tests.stack_kit"]
+pytest_plugins = [
+    "tests.browser_kit",
+    "tests.ministack_kit",
+    "tests.stack_kit",
+    "tests.attack.plugin",
+]
 
 
 @pytest.fixture(autouse=True)

@@ -21,11 +21,11 @@ def ministack_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if not MINISTACK_PYTHON.exists():
         pytest.fail("MiniStack is not installed: `make test` installs it into .venv-ministack")
     folder = tmp_path_factory.mktemp("ministack")
-    with running_ministack(port=_free_port(), folder=folder) as url:
+    with running_ministack(port=free_port(), folder=folder) as url:
         yield url
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

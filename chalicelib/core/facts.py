@@ -10,9 +10,9 @@ facts give one result in whatever order, and however often, they arrive.
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-Ms = int
-SaleId = str  # in_…, cs_…, pi_…, ch_… as Stripe has them, or tx:<key> for the merchant's own
-Identity = str  # key:<merchant's key>, stripe:<cus_…>, email:<trimmed, lower case>, payment:<sale>
+from chalicelib.core.names import Identity as Identity
+from chalicelib.core.names import Ms as Ms
+from chalicelib.core.names import SaleId as SaleId
 
 
 class ViewKind(IntEnum):

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from chalicelib.core.facts import Ms
 from chalicelib.core.money import Money
+from chalicelib.core.names import Ms
 from chalicelib.core.refusals import Invalid
 
 Mode = Literal["live", "test"]
@@ -135,6 +135,12 @@ class Program:
         return Terms(
             **{name: as_of(self.settings.get(name, ()), at, d) for name, d in DEFAULTS.items()}
         )
+
+    def ever(self, name: str) -> list[Any]:
+        """Every value that a setting has or had."""
+        return [
+            d.value for d in self.settings.get(name) or (Dated(starts=0, value=DEFAULTS[name]),)
+        ]
 
     def change(self, values: Mapping[str, tuple[Any, Ms]]) -> "Program":
         """The program with settings changed: name to (value, start)."""

@@ -111,7 +111,7 @@ def _outside_rule(rule: Rule, summary: Summary, standing: Standing) -> str:
         return f"below the minimum sale of {Money(minimum, summary.currency).decimal()}"
     limit = {"first": 1, "payments": rule.count}.get(rule.lasts)
     if limit is not None and standing.number > limit:
-        return f"payment {standing.number}, and the rule ends after {limit}"
+        return f"after payment {limit}, with which the rule ends"
     if rule.lasts == "months":
         end = add_months(standing.first_paid_at, rule.count)
         if summary.paid_at >= end:

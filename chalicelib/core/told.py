@@ -24,6 +24,15 @@ class Told:
     people: People = field(default_factory=People)
     references: tuple[Reference, ...] = ()
 
+    @property
+    def says_anything(self) -> bool:
+        """Whether there is any fact in it; the ids of a sale alone only name it."""
+        return bool(
+            self.references
+            or self.people != People()
+            or (self.sale is not None and self.sale != Sale(ids=self.sale.ids))
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignored:

@@ -1,18 +1,21 @@
 """The merchant's API. pydantic is imported inside the doors that read bodies: the tracking and
 webhook doors share this process and must not pay for it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib import tracker
+from chalicelib import flows
 from chalicelib.core.program import Partner, Program
 from chalicelib.core.refusals import Invalid, NotFound, Unauthorised
 from chalicelib.entrypoints import api_shapes as shapes
 from chalicelib.entrypoints import wiring
 from chalicelib.entrypoints.answers import (
     ANY_TEXT,
+    JSON,
     answering,
     base_url,
     header,
@@ -21,24 +24,6 @@ from chalicelib.entrypoints.answers import (
     query,
 )
 from chalicelib.entrypoints.api_lists import listed
-from chalicelib.flows import show_people, show_sales
-from chalicelib.flows.enrol_customer import Enrolment, enrol_customer
-from chalicelib.flows.manage_partners import PartnerChange, change_partner, take_in_partner
-from chalicelib.flows.manage_programs import (
-    ProgramChange,
-    authenticate,
-    change_program,
-    read_program,
-)
-from chalicelib.flows.pay_out import pay_out
-from chalicelib.flows.read_partner import find_partner
-from chalicelib.flows.record_sale import (
-    ToldSale,
-    confirm_sale,
-    find_sale,
-    record_sale,
-    refund_sale,
-)
 from chalicelib.storage import keys
 from chalicelib.storage.keys import Scope
 
@@ -67,7 +52,7 @@ def _scope() -> Scope:
     kind, _, key = header(doors.current_request, "authorization").partition(" ")
     if kind.lower() != "bearer" or not key.strip():
         raise Unauthorised("Send a program's API key: Authorization: Bearer rfl_…")
-    return authenticate(key.strip(), store=wiring.stores().store)
+    return flows.manage_programs.authenticate(key.strip(), store=wiring.stores().store)
 
 
 def _body(shape_name: str) -> Any:
@@ -77,15 +62,29 @@ def _body(shape_name: str) -> Any:
     return api_bodies.parsed(shape, json_body(doors.current_request))
 
 
+@doors.route("/v1/openapi.json", methods=["GET"], content_types=ANY_TEXT)
+@answering("api /v1/openapi.json")
+def get_description() -> Response:
+    """What the API is, for anybody: no key."""
+    from chalicelib.entrypoints.openapi import description_text
+
+    text = description_text(base_url(doors.current_request))
+    return Response(body=text, headers={"Content-Type": JSON, "Cache-Control": "max-age=3600"})
+
+
 @door("/v1/test", "GET")
 def get_test(scope: Scope) -> Response:
-    program = read_program(scope.program, store=wiring.stores().store)
+    program = flows.manage_programs.read_program(scope.program, store=wiring.stores().store)
     return ok({"program": {"id": program.id, "name": program.name}, "mode": scope.mode})
 
 
 @door("/v1/program", "GET")
 def get_program(scope: Scope) -> Response:
-    return ok(_program_shape(read_program(scope.program, store=wiring.stores().store)))
+    return ok(
+        _program_shape(
+            flows.manage_programs.read_program(scope.program, store=wiring.stores().store)
+        )
+    )
 
 
 @door("/v1/program", "PUT")
@@ -95,18 +94,21 @@ def put_program(scope: Scope) -> Response:
     if body.website is not None:
         given = body.website.model_dump(exclude_none=True)
         website = {n: tuple(v) if isinstance(v, list) else v for n, v in given.items()}
-    change = ProgramChange(name=body.name, website=website, settings=body.dated())
+    change = flows.manage_programs.ProgramChange(
+        name=body.name, website=website, settings=body.dated()
+    )
     house = wiring.stores()
-    program = change_program(scope.program, change, store=house.store, now=wiring.now_ms())
+    program = flows.manage_programs.change_program(
+        scope.program, change, store=house.store, now=wiring.now_ms()
+    )
     house.programs.forget()
     return ok(_program_shape(program))
 
 
 def _program_shape(program: Program) -> shapes.Shape:
-    settings = tracker.TrackerSettings(
-        program_id=program.id, base_url=base_url(doors.current_request)
-    )
-    return shapes.program(program, now=wiring.now_ms(), snippet=tracker.snippet(settings))
+    url = base_url(doors.current_request)
+    snippet = flows.show_tracker.snippet(program.id, base_url=url)
+    return shapes.program(program, now=wiring.now_ms(), snippet=snippet)
 
 
 # partners
@@ -117,17 +119,17 @@ def post_partner(scope: Scope) -> Response:
     """201 for a new partner, 200 for one that was made before with the same content."""
     body = _body("PartnerBody")
     house = wiring.stores()
-    partner, created = take_in_partner(
+    partner, created = flows.manage_partners.take_in_partner(
         _partner_change(body), program_id=scope.program, store=house.store, now=wiring.now_ms()
     )
     house.programs.forget()
     return ok(_partner_shape(partner, scope), status=201 if created else 200)
 
 
-def _partner_change(body: Any) -> PartnerChange:
+def _partner_change(body: Any) -> flows.manage_partners.PartnerChange:
     given = body.model_fields_set
     reward = body.reward
-    return PartnerChange(
+    return flows.manage_partners.PartnerChange(
         email=body.email,
         key=body.key,
         name=body.name,
@@ -143,19 +145,19 @@ def _partner_change(body: Any) -> PartnerChange:
 
 def _partner_shape(partner: Partner, scope: Scope) -> shapes.Shape:
     store = wiring.stores().store
-    shown = show_people.show_partner(partner, scope=scope, store=store)
-    program = read_program(scope.program, store=store)
+    shown = flows.show_people.show_partner(partner, scope=scope, store=store)
+    program = flows.manage_programs.read_program(scope.program, store=store)
     return shapes.partner(shown, program=program, now=wiring.now_ms())
 
 
 @door("/v1/partners", "GET")
 def get_partners(scope: Scope) -> Response:
     store = wiring.stores().store
-    program = read_program(scope.program, store=store)
+    program = flows.manage_programs.read_program(scope.program, store=store)
 
     def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
         key = keys.partner(scope.program, _partner(after, scope).key) if after else None
-        page = show_people.list_partners(
+        page = flows.show_people.list_partners(
             scope=scope, store=store, limit=limit, after=key, skip=skip
         )
         return page.rows, page.more
@@ -169,7 +171,9 @@ def get_partners(scope: Scope) -> Response:
 
 
 def _partner(name: str, scope: Scope) -> Partner:
-    partner = find_partner(scope.program, {"any": name}, store=wiring.stores().store)
+    partner = flows.read_partner.find_partner(
+        scope.program, {"any": name}, store=wiring.stores().store
+    )
     if partner is None:
         raise NotFound("There is no such partner.")
     return partner
@@ -184,7 +188,7 @@ def get_partner(scope: Scope, partner: str) -> Response:
 def put_partner(scope: Scope, partner: str) -> Response:
     body = _body("PartnerChangeBody")
     house = wiring.stores()
-    changed = change_partner(
+    changed = flows.manage_partners.change_partner(
         partner,
         _partner_change(body),
         program_id=scope.program,
@@ -201,7 +205,7 @@ def get_ledger(scope: Scope, partner: str) -> Response:
     store = wiring.stores().store
 
     def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
-        return show_sales.list_entries(
+        return flows.show_sales.list_entries(
             known.key, scope=scope, store=store, limit=limit, after=after, skip=skip
         )
 
@@ -217,7 +221,7 @@ def get_ledger(scope: Scope, partner: str) -> Response:
 def post_customer(scope: Scope) -> Response:
     """201 for a new customer, 200 for one that the merchant had made before."""
     body = _body("CustomerBody")
-    told = Enrolment(
+    told = flows.enrol_customer.Enrolment(
         key=body.key,
         email=body.email or "",
         name=body.name or "",
@@ -227,8 +231,12 @@ def post_customer(scope: Scope) -> Response:
         stripe_customer_id=body.stripe_customer_id or "",
     )
     store = wiring.stores().store
-    enrolled = enrol_customer(told, scope=scope, store=store, now=wiring.now_ms())
-    shown = show_people.find_customer(show_people.id_of_key(told.key), scope=scope, store=store)
+    enrolled = flows.enrol_customer.enrol_customer(
+        told, scope=scope, store=store, now=wiring.now_ms()
+    )
+    shown = flows.show_people.find_customer(
+        flows.show_people.id_of_key(told.key), scope=scope, store=store
+    )
     return ok(shapes.customer(shown), status=201 if enrolled.created else 200)
 
 
@@ -237,7 +245,7 @@ def get_customers(scope: Scope) -> Response:
     store = wiring.stores().store
 
     def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
-        page = show_people.list_customers(
+        page = flows.show_people.list_customers(
             scope=scope, store=store, limit=limit, after=after, skip=skip
         )
         return page.rows, page.more
@@ -248,7 +256,7 @@ def get_customers(scope: Scope) -> Response:
 @door("/v1/customers/{customer}", "GET")
 def get_customer(scope: Scope, customer: str) -> Response:
     store = wiring.stores().store
-    return ok(shapes.customer(show_people.find_customer(customer, scope=scope, store=store)))
+    return ok(shapes.customer(flows.show_people.find_customer(customer, scope=scope, store=store)))
 
 
 # transactions
@@ -261,15 +269,15 @@ def post_transaction(scope: Scope) -> Response:
     store = wiring.stores().store
     currency = body.amount_units or body.currency
     if currency is None:
-        currency = read_program(scope.program, store=store).currency
-    told = ToldSale(
+        currency = flows.manage_programs.read_program(scope.program, store=store).currency
+    told = flows.record_sale.ToldSale(
         key=body.key,
         customer_key=body.customer.key,
         amount=body.money(currency),
         action=body.action,
         paid_at=_paid_at(body.created_at),
     )
-    _, created = record_sale(told, scope=scope, store=store, now=wiring.now_ms())
+    _, created = flows.record_sale.record_sale(told, scope=scope, store=store, now=wiring.now_ms())
     return _transaction(told.key, scope, status=201 if created else 200)
 
 
@@ -282,9 +290,10 @@ def _paid_at(told: int | None) -> int:
 
 def _transaction(id: str, scope: Scope, *, status: int = 200) -> Response:
     store = wiring.stores().store
-    settled = find_sale(id, scope=scope, store=store)
+    settled = flows.record_sale.find_sale(id, scope=scope, store=store)
     return ok(
-        shapes.transaction(show_sales.show_sale(settled, scope=scope, store=store)), status=status
+        shapes.transaction(flows.show_sales.show_sale(settled, scope=scope, store=store)),
+        status=status,
     )
 
 
@@ -297,8 +306,10 @@ def get_transactions(scope: Scope) -> Response:
     def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
         place = ""
         if after:
-            place = show_sales.place_of_sale(find_sale(after, scope=scope, store=store))
-        page = show_sales.list_sales(
+            place = flows.show_sales.place_of_sale(
+                flows.record_sale.find_sale(after, scope=scope, store=store)
+            )
+        page = flows.show_sales.list_sales(
             scope=scope, store=store, limit=limit, after=place, skip=skip, partner=partner
         )
         return page.rows, page.more
@@ -320,21 +331,23 @@ def get_transaction(scope: Scope, transaction: str) -> Response:
 def post_refund(scope: Scope, transaction: str) -> Response:
     body = _body("RefundBody")
     store = wiring.stores().store
-    settled = find_sale(transaction, scope=scope, store=store)
+    settled = flows.record_sale.find_sale(transaction, scope=scope, store=store)
     currency = settled.summary().currency
     if not currency:
         raise Invalid({"amount": ["This transaction was never paid."]})
     minor = body.money(currency).minor
     if minor == 0:
         raise Invalid({"amount": ["A refund is more than nothing."]})
-    refund_sale(transaction, body.key, minor, scope=scope, store=store, now=wiring.now_ms())
+    flows.record_sale.refund_sale(
+        transaction, body.key, minor, scope=scope, store=store, now=wiring.now_ms()
+    )
     return _transaction(transaction, scope)
 
 
 @door("/v1/transactions/{transaction}/confirm", "POST")
 def post_confirm(scope: Scope, transaction: str) -> Response:
     store = wiring.stores().store
-    confirm_sale(transaction, scope=scope, store=store, now=wiring.now_ms())
+    flows.record_sale.confirm_sale(transaction, scope=scope, store=store, now=wiring.now_ms())
     return _transaction(transaction, scope)
 
 
@@ -351,8 +364,8 @@ def get_rewards(scope: Scope) -> Response:
     store = wiring.stores().store
     partner = _partner(asked["partner"], scope).key if asked.get("partner") else ""
     if asked.get("transaction"):
-        settled = find_sale(asked["transaction"], scope=scope, store=store)
-        shown = show_sales.show_sale(settled, scope=scope, store=store).rewards
+        settled = flows.record_sale.find_sale(asked["transaction"], scope=scope, store=store)
+        shown = flows.show_sales.show_sale(settled, scope=scope, store=store).rewards
         rows = [r for r in shown if _wanted(r, partner, status)]
         return listed(
             doors.current_request,
@@ -362,7 +375,7 @@ def get_rewards(scope: Scope) -> Response:
         )
 
     def read(limit: int, after: str, skip: int) -> tuple[Sequence[Any], bool]:
-        return show_sales.list_rewards(
+        return flows.show_sales.list_rewards(
             scope=scope,
             store=store,
             limit=limit,
@@ -375,11 +388,11 @@ def get_rewards(scope: Scope) -> Response:
     return listed(doors.current_request, read, cursor=_reward_id, shape=shapes.reward)
 
 
-def _reward_id(reward: show_sales.ShownReward) -> str:
+def _reward_id(reward: flows.show_sales.ShownReward) -> str:
     return reward.id
 
 
-def _wanted(reward: show_sales.ShownReward, partner: str, status: str) -> bool:
+def _wanted(reward: flows.show_sales.ShownReward, partner: str, status: str) -> bool:
     return (not partner or reward.partner == partner) and (
         not status or reward.position.status() == status
     )
@@ -391,10 +404,10 @@ def post_payout(scope: Scope) -> Response:
     body = _body("PayoutBody")
     store = wiring.stores().store
     by, name = body.partner.named()
-    partner = find_partner(scope.program, {by: name}, store=store)
+    partner = flows.read_partner.find_partner(scope.program, {by: name}, store=store)
     if partner is None:
         raise Invalid({f"partner.{by}": ["There is no such partner."]})
-    done = pay_out(
+    done = flows.pay_out.pay_out(
         body.key,
         partner=partner.key,
         currency=body.currency,

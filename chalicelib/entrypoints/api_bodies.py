@@ -9,6 +9,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -17,6 +18,8 @@ from chalicelib.core.money import Money, from_decimal, within_digits
 from chalicelib.core.program import Rule
 from chalicelib.core.refusals import Invalid
 from chalicelib.core.validation import (
+    PAYMENT_LINK,
+    SITE,
     payment_link_problem,
     site_problem,
 )
@@ -36,7 +39,8 @@ from chalicelib.entrypoints.api_fields import (
     without,
 )
 
-YEAR_3000_S = 32_503_680_000
+MAX_FIELDS = 100  # of one body
+MAX_ERRORS = 20  # that one answer tells: it must not grow with what was sent
 
 
 class Body(BaseModel):
@@ -187,7 +191,14 @@ class Setting(Body):
 
 
 class WebsiteBody(Body):
-    url: Annotated[str, without(site_problem)] | None = None
+    url: (
+        Annotated[
+            str,
+            without(site_problem),
+            WithJsonSchema({"type": "string", "maxLength": 255, "pattern": f"^{SITE.pattern}$"}),
+        ]
+        | None
+    ) = None
     cookie_days: Annotated[StrictInt, Field(ge=1, le=400)] | None = None
     parameters: (
         Annotated[
@@ -200,7 +211,17 @@ class WebsiteBody(Body):
         Annotated[str, Field(pattern=r"^(/([A-Za-z0-9._~-]+/)+)?$", max_length=64)] | None
     ) = None
     payment_links: (
-        Annotated[list[Annotated[str, without(payment_link_problem)]], Field(max_length=50)] | None
+        Annotated[
+            list[
+                Annotated[
+                    str,
+                    without(payment_link_problem),
+                    WithJsonSchema({"type": "string", "pattern": f"^{PAYMENT_LINK.pattern}$"}),
+                ]
+            ],
+            Field(max_length=50),
+        ]
+        | None
     ) = None
     payment_link_hosts: (
         Annotated[
@@ -271,13 +292,13 @@ class ProgramBody(Body):
             if name not in self.model_fields_set:
                 continue
             given = getattr(self, name)
-            if given is None:
-                raise Invalid({name: ["Give a value, or leave the field out to keep what stands."]})
             if isinstance(given, dict) and "value" in given:
                 setting = parsed(Setting, given, at=name)
                 values[name], starts[name] = setting.value, setting.starts_on
             else:
                 values[name], starts[name] = given, None
+            if values[name] is None:
+                raise Invalid({name: ["Give a value, or leave the field out to keep what stands."]})
         checked = parsed(SettingsValues, values)
         dated: dict[str, tuple[Any, Ms | None]] = {}
         for name in values:
@@ -294,6 +315,8 @@ def parsed(shape: type[Any], data: Any, *, at: str = "") -> Any:
     """``data`` as ``shape``; raises ``Invalid`` with a sentence per field that is wrong."""
     if not isinstance(data, dict):
         raise Invalid({at or "body": ["Send a JSON object."]})
+    if len(data) > MAX_FIELDS:
+        raise Invalid({at or "body": ["This has more fields than there are."]})
     try:
         return shape.model_validate(data)
     except ValidationError as error:
@@ -301,7 +324,8 @@ def parsed(shape: type[Any], data: Any, *, at: str = "") -> Any:
         for problem in error.errors(include_url=False, include_input=False, include_context=False):
             steps = [str(step) for step in problem["loc"] if step != "[key]"]
             where = ".".join([at, *steps] if at else steps)
-            errors.setdefault(where[:200] or "body", []).append(_said(problem["msg"]))
+            if len(errors) < MAX_ERRORS:
+                errors.setdefault(where[:200] or "body", []).append(_said(problem["msg"]))
         raise Invalid(errors) from error
     except RecursionError as error:
         raise Invalid({at or "body": ["This is nested too deeply."]}) from error

@@ -11,11 +11,13 @@ from pydantic import (
     Field,
     StrictInt,
     StringConstraints,
+    WithJsonSchema,
 )
 
 from chalicelib.core.facts import Ms
 from chalicelib.core.money import CURRENCIES, MAX_DIGITS
 from chalicelib.core.validation import (
+    MAX_EMAIL,
     email_problem,
     is_text,
     key_problem,
@@ -95,6 +97,15 @@ def _moment_ms(value: Any) -> Ms:
     raise ValueError("A time is written 2026-06-01T12:00:00Z, or given in unix seconds.")
 
 
+def _described(*kinds: str, **more: Any) -> WithJsonSchema:
+    """What the API's description says of a field whose validators it cannot look into."""
+    return WithJsonSchema({"type": kinds[0] if len(kinds) == 1 else list(kinds), **more})
+
+
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+A_DAY = "A day (2026-06-01: from its UTC midnight), a moment in ISO 8601, or unix seconds."
+AN_AMOUNT = "Major units: a number, or digits in a text, e.g. 29.90."
+
 _NumberOrText = BeforeValidator(_number_as_text)
 _Printable = AfterValidator(_printable)
 Key = Annotated[
@@ -102,20 +113,70 @@ Key = Annotated[
     _NumberOrText,
     StringConstraints(min_length=1, max_length=64),
     _Printable,
+    _described("string", "integer", minLength=1, maxLength=64, pattern=PRINTABLE),
 ]
 LongKey = Annotated[
     str,
     _NumberOrText,
     StringConstraints(min_length=1, max_length=255),
     without(key_problem),
+    _described("string", "integer", minLength=1, maxLength=255, pattern=PRINTABLE),
 ]
-Name = Annotated[str, _NumberOrText, StringConstraints(max_length=100), _Printable]
-Text = Annotated[str, _NumberOrText, StringConstraints(max_length=255), _Printable]
-Email = Annotated[str, StringConstraints(strip_whitespace=True), without(email_problem)]
+Name = Annotated[
+    str,
+    _NumberOrText,
+    StringConstraints(max_length=100),
+    _Printable,
+    _described("string", "integer", maxLength=100, pattern=PRINTABLE),
+]
+Text = Annotated[
+    str,
+    _NumberOrText,
+    StringConstraints(max_length=255),
+    _Printable,
+    _described("string", "integer", maxLength=255, pattern=PRINTABLE),
+]
+Email = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    without(email_problem),
+    _described("string", format="email", maxLength=MAX_EMAIL),
+]
 Tags = Annotated[list[Name], Field(max_length=20)]
-Currency = Annotated[str, BeforeValidator(_currency)]
-Amount = Annotated[str, BeforeValidator(_decimal_text)]
+Currency = Annotated[
+    str,
+    BeforeValidator(_currency),
+    _described("string", format="currency"),
+]
+Amount = Annotated[
+    str,
+    BeforeValidator(_decimal_text),
+    _described(
+        "string",
+        "number",
+        minimum=0,
+        pattern=r"^[0-9]{1,15}([.][0-9]{1,6})?$",
+        description=AN_AMOUNT,
+    ),
+]
 Minor = Annotated[StrictInt, Field(ge=0, lt=10**MAX_DIGITS)]
 SignedMinor = Annotated[StrictInt, Field(gt=-(10**MAX_DIGITS), lt=10**MAX_DIGITS)]
-Day = Annotated[int, BeforeValidator(_day_ms)]
-Moment = Annotated[int, BeforeValidator(_moment_ms)]
+Day = Annotated[
+    int,
+    BeforeValidator(_day_ms),
+    _described(
+        "string", "integer", minimum=0, maximum=YEAR_3000_S - 1, maxLength=40, description=A_DAY
+    ),
+]
+Moment = Annotated[
+    int,
+    BeforeValidator(_moment_ms),
+    _described(
+        "string",
+        "integer",
+        minimum=0,
+        maximum=YEAR_3000_S - 1,
+        maxLength=40,
+        description="A moment in ISO 8601, UTC where no zone is given, or unix seconds.",
+    ),
+]

@@ -1,16 +1,19 @@
 """What the API answers, in Partnero's resource shapes; exact amounts in ``…_minor`` beside."""
 
-from datetime import UTC, datetime
-from typing import Any
+from __future__ import annotations
 
-from chalicelib.core.attribution import Credit
-from chalicelib.core.facts import Ms
-from chalicelib.core.ledger import Entry
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
 from chalicelib.core.money import Money, round_half_away
+from chalicelib.core.names import Ms
 from chalicelib.core.program import DEFAULTS, Dated, Partner, Program, Rule
-from chalicelib.flows.show_people import ShownCustomer, ShownPartner, ShownPerson
-from chalicelib.flows.show_sales import ShownReward, ShownSale
-from chalicelib.storage.records import Balance, Payout
+
+if TYPE_CHECKING:
+    from chalicelib.core.ledger import Entry
+    from chalicelib.flows.show_people import ShownCustomer, ShownPartner, ShownPerson
+    from chalicelib.flows.show_sales import ShownReward, ShownSale
+    from chalicelib.storage.records import Balance, Payout
 
 Shape = dict[str, Any]
 
@@ -44,7 +47,7 @@ def partner(shown: ShownPartner, *, program: Program, now: Ms) -> Shape:
         "referral_link": referral_link(known, program),
         "balances": {
             currency: balance(held)
-            for currency, held in sorted({program.currency: Balance(), **shown.balances}.items())
+            for currency, held in sorted({program.currency: None, **shown.balances}.items())
         },
         "clicks": shown.clicks,
         "created_at": moment(known.created_at),
@@ -55,11 +58,12 @@ def referral_link(known: Partner, program: Program) -> str:
     return f"{program.website.url.rstrip('/')}/?{program.website.parameters[0]}={known.key}"
 
 
-def balance(held: Balance) -> Shape:
+def balance(held: Balance | None) -> Shape:
+    """None: nothing was ever booked."""
     return {
-        "pending_minor": held.pending,
-        "payable_minor": held.payable,
-        "paid_minor": held.paid,
+        "pending_minor": held.pending if held else 0,
+        "payable_minor": held.payable if held else 0,
+        "paid_minor": held.paid if held else 0,
     }
 
 
@@ -143,7 +147,7 @@ def customer_email(shown: ShownPerson) -> str | None:
 
 def customer(shown: ShownCustomer) -> Shape:
     profile, referral = shown.profile, shown.referral
-    at = moment(referral.since) if isinstance(referral, Credit) else None
+    at = moment(getattr(referral, "since", 0))  # that nobody is credited has no time
     return {
         **(customer_name(shown) or {}),
         "name": profile.name if profile else "",

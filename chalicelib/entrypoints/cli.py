@@ -2,6 +2,7 @@
 
     python -m chalicelib.entrypoints.cli --local program create Acme --url https://acme.example
     python -m chalicelib.entrypoints.cli --stage prod key create prg_… --mode live
+    python -m chalicelib.entrypoints.cli --stage prod rebuild --into prod-2
 
 ``--local [STATE_DIR]`` works on a local run (``make run``) while it is up; ``--stage`` on the
 tables of that stage, with the AWS credentials of the shell. Secrets are asked for on standard
@@ -9,38 +10,42 @@ input, so that they stand in no shell history.
 """
 
 import argparse
-import getpass
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.core.facts import Ms
 from chalicelib.core.money import currency_code
 from chalicelib.core.program import Website
 from chalicelib.core.refusals import Refusal
 from chalicelib.entrypoints import wiring
+from chalicelib.entrypoints.cli_connection import create_connection
 from chalicelib.entrypoints.wiring import House
 from chalicelib.flows.manage_partners import PartnerChange, create_partner
 from chalicelib.flows.manage_programs import (
     create_api_key,
-    create_connection,
     create_program,
-    new_connection_id,
     read_program,
 )
-from chalicelib.flows.sweep import replay_event
-from chalicelib.settings import read_settings
+from chalicelib.flows.sweep import replay_event, replay_failed
+from chalicelib.settings import read_settings, tables_of
 
-MIN_SECRET = 16
+MOST_LISTED = 100
+STAGE = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
+"""What ``make deploy`` takes."""
 
 
 def main(argv: Sequence[str] | None = None, *, house: House | None = None) -> int:
     """Run one command, in a given house or where the words say; prints JSON. 0 when done, 1 when
-    refused, 2 when the words are off."""
+    refused or when a rebuild came out otherwise, 2 when the words are off."""
     asked = _parser().parse_args(argv)
     try:
         house = house or House(read_settings(_environment(asked)))
@@ -48,8 +53,13 @@ def main(argv: Sequence[str] | None = None, *, house: House | None = None) -> in
     except Refusal as refusal:
         sys.stderr.write(f"{refusal.message} {_errors(refusal)}\n".strip() + "\n")
         return 1
+    except (BotoCoreError, ClientError) as error:
+        sys.stderr.write(
+            f"AWS refused: {error}\nIs this the account and the region of the stage?\n"
+        )
+        return 1
     sys.stdout.write(json.dumps(told, indent=2) + "\n")
-    return 0
+    return 0 if told.get("equal", True) else 1
 
 
 def _errors(refusal: Refusal) -> str:
@@ -60,7 +70,11 @@ def _environment(asked: argparse.Namespace) -> Mapping[str, str]:
     """This process's environment, with what the place needs. Of a local run ``demo.json`` tells the
     addresses; its store has the third port after the app's."""
     if asked.local is None:
+        _check_stage(asked.stage)
         os.environ["REFLEDGER_STAGE"] = asked.stage
+        os.environ.setdefault("REFLEDGER_KMS_KEY", f"alias/refledger-{asked.stage}")
+        if "AWS_REGION" in os.environ:  # what other tools read, and boto3 does not
+            os.environ["AWS_DEFAULT_REGION"] = os.environ["AWS_REGION"]
         return os.environ
     place = Path(asked.local).resolve()
     demo = place / "demo.json"
@@ -104,12 +118,17 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument("program")
     key.add_argument("--mode", choices=["live", "test"], required=True)
     key.add_argument("--name", default="")
-    connection = _command(things, "connection", "create", _create_connection)
+    connection = _command(things, "connection", "create", create_connection)
     connection.add_argument("program")
     connection.add_argument("--base-url", default="", help="where this deployment is reached")
+    connection.add_argument("--mode", choices=["live", "test"], help="the program's, if not said")
     replay = _command(things, "event", "replay", _replay)
-    replay.add_argument("connection")
-    replay.add_argument("event")
+    replay.add_argument("connection", nargs="?", default="")
+    replay.add_argument("event", nargs="?", default="")
+    replay.add_argument("--failed", action="store_true", help="all that failed (of a connection)")
+    rebuilding = things.add_parser("rebuild", help=(_rebuild.__doc__ or "").split("\n")[0])
+    rebuilding.add_argument("--into", required=True, metavar="STAGE", help="with empty tables")
+    rebuilding.set_defaults(run=_rebuild)
     return parser
 
 
@@ -157,55 +176,67 @@ def _create_key(asked: argparse.Namespace, house: House, now: Ms) -> dict[str, A
     return {"program_id": program.id, "mode": asked.mode, "api_key": key}
 
 
-def _create_connection(asked: argparse.Namespace, house: House, now: Ms) -> dict[str, Any]:
-    """A connection from a Stripe API key and a webhook secret, both asked for.
-
-    Prints the webhook's address first: Stripe gives the secret for it.
-    """
-    from chalicelib.stripe_adapter.client import account_of
-    from chalicelib.stripe_adapter.translate import ENABLED_EVENTS
-
-    program = read_program(asked.program, store=house.store)
-    id = new_connection_id()
-    base_url = asked.base_url or house.settings.base_url or "<your base URL>"
-    sys.stderr.write(
-        f"Make a webhook endpoint in Stripe for\n  {base_url}/stripe/webhooks/{id}\n"
-        f"with these events:\n  {' '.join(ENABLED_EVENTS)}\n"
-    )
-    api_key = _secret("Stripe API key (rk_… or sk_…)")
-    account = account_of(api_key, api_base=house.settings.stripe_api_base or None)
-    webhook_secret = _secret("Webhook secret (whsec_…)")
-    if not webhook_secret.startswith("whsec_") or len(webhook_secret) < MIN_SECRET:
-        raise Refusal("A webhook secret begins with whsec_ and goes on; Stripe shows it once.")
-    create_connection(
-        program,
-        id=id,
-        api_key=api_key,
-        webhook_secret=webhook_secret,
-        livemode=account.livemode,
-        account=account.id,
-        store=house.store,
-        sealer=house.sealer,
-        now=now,
-    )
-    return {"connection_id": id, "account": account.id, "livemode": account.livemode}
-
-
-def _secret(what: str) -> str:
-    """A secret from the terminal without showing it, or a line of standard input."""
-    if sys.stdin.isatty():
-        return getpass.getpass(f"{what}: ").strip()
-    return sys.stdin.readline().strip()
-
-
 def _replay(asked: argparse.Namespace, house: House, now: Ms) -> dict[str, Any]:
-    """Handle an event of the inbox again."""
+    """Handle an event of the inbox again, or all that failed."""
+    if asked.failed:
+        return _replay_failed(asked, house, now)
+    if not asked.connection or not asked.event:
+        raise Refusal("Name a connection and an event, or say --failed.")
     received = replay_event(
         asked.connection, asked.event, store=house.store, connections=house.connections, now=now
     )
     if not received.event:
         raise Refusal(f"Nothing was replayed: {received.because}.")
     return {"event": asked.event, "state": received.state, "reason": received.because}
+
+
+def _replay_failed(asked: argparse.Namespace, house: House, now: Ms) -> dict[str, Any]:
+    done = replay_failed(
+        asked.connection, store=house.store, connections=house.connections, now=now
+    )
+    failed = [{"event": f.event, "reason": f.because} for f in done.failed[:MOST_LISTED]]
+    return {"replayed": dict(done.states), "failed": failed}
+
+
+def _rebuild(asked: argparse.Namespace, house: House, now: Ms) -> dict[str, Any]:
+    """Work everything out anew into the empty tables of another stage, and compare."""
+    from chalicelib.flows.rebuild import rebuild
+    from chalicelib.flows.reseal import resealed
+
+    _check_stage(asked.into)
+    if set(tables_of(asked.into).values()) & set(house.settings.tables.values()):
+        raise Refusal("A rebuild goes into the tables of another stage.")
+    done = rebuild(
+        house.store,
+        house.store_of(asked.into),
+        named={str(table): name for table, name in house.settings.tables.items()},
+        now=now,
+        say=_say,
+        seal_anew=partial(resealed, old=house.sealer, new=house.sealer_of(asked.into)),
+    )
+    return {
+        "conclusion": done.conclusion,
+        "equal": done.compared.equal,
+        "read": dict(done.copied.items),
+        "told_again": dict(done.replayed.told),
+        "events": dict(done.replayed.events),
+        "not_handled_yet_in_the_old_tables": done.copied.waiting,
+        "troubled": done.replayed.troubled,
+        "troubles": done.replayed.troubles,
+        "compared": dict(done.compared.counts),
+        "different": done.compared.different,
+        "differences": done.compared.differences,
+        "balances_in_other_parts": done.compared.moved,
+    }
+
+
+def _check_stage(stage: str) -> None:
+    if not STAGE.fullmatch(stage):
+        raise Refusal("A stage is 1 to 20 of a-z, 0-9 and -, the - not at either end.")
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 if __name__ == "__main__":

@@ -5,15 +5,13 @@ from typing import Any
 
 from chalice.app import Blueprint, CloudWatchEvent, Rate
 
+from chalicelib import flows
 from chalicelib.entrypoints import wiring
-from chalicelib.flows.count_clicks import count_clicks as count
-from chalicelib.flows.mature_rewards import mature_rewards as mature
-from chalicelib.flows.sweep import sweep as sweep_all
 from chalicelib.log import log
 from chalicelib.storage.store import Key
 
 doors = Blueprint(__name__)
-SECONDS = 240.0  # of the five minutes that a scheduled function may take
+SECONDS = 240.0  # of the five minutes that .chalice/config.json gives a scheduled function
 CLICKS_STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/placeholder/stream/placeholder"
 
 
@@ -21,7 +19,9 @@ CLICKS_STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/placeholder/strea
 def mature_rewards(event: CloudWatchEvent) -> dict[str, Any]:
     """Pending rewards whose hold has passed become payable."""
     house = wiring.stores()
-    done = mature(store=house.store, now=wiring.now_ms(), until=wiring.deadline(SECONDS))
+    done = flows.mature_rewards.mature_rewards(
+        store=house.store, now=wiring.now_ms(), until=wiring.deadline(SECONDS)
+    )
     told = {
         "released": done.released,
         "stayed": done.stayed,
@@ -36,7 +36,7 @@ def mature_rewards(event: CloudWatchEvent) -> dict[str, Any]:
 def sweep(event: CloudWatchEvent) -> dict[str, Any]:
     """Work and events that were left undone are done."""
     house = wiring.stores()
-    done = sweep_all(
+    done = flows.sweep.sweep(
         store=house.store,
         connections=house.connections,
         now=wiring.now_ms(),
@@ -46,6 +46,9 @@ def sweep(event: CloudWatchEvent) -> dict[str, Any]:
         "count": done.settled + done.handled,
         "failed": done.failed,
         "finished": done.finished,
+        "waiting_minutes": flows.find_overdue.minutes_overdue(
+            store=house.store, now=wiring.now_ms()
+        ),
     }
     log("sweep", "ran", **told)
     return told
@@ -60,6 +63,6 @@ def count_clicks(event: Any) -> dict[str, Any]:
         for record in event
         if record.event_name == "INSERT"
     ]
-    counted = count(clicks, store=house.store, now=wiring.now_ms())
+    counted = flows.count_clicks.count_clicks(clicks, store=house.store, now=wiring.now_ms())
     log("count_clicks", "ran", count=counted)
     return {"count": counted}

@@ -2,9 +2,9 @@
 
 from chalice.app import Blueprint, Response
 
+from chalicelib import flows
 from chalicelib.entrypoints import wiring
 from chalicelib.entrypoints.answers import JSON, answering, header, ok, raw_body
-from chalicelib.flows.receive_webhook import receive_webhook
 from chalicelib.log import log
 
 doors = Blueprint(__name__)
@@ -21,7 +21,7 @@ def post_webhook(connection: str) -> Response:
     """200 once the event is safely in the inbox and handled, ignored or marked as failed."""
     request = doors.current_request
     house = wiring.stores()
-    received = receive_webhook(
+    received = flows.receive_webhook.receive_webhook(
         connection,
         raw_body(request),
         header(request, "stripe-signature"),

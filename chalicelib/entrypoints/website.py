@@ -1,18 +1,14 @@
 """The website's doors: tracker, click, sign-up, short link. No key, any origin, no error shown."""
 
 import json
-from functools import lru_cache
 
 from chalice.app import Blueprint, Response
 
-from chalicelib import tracker
-from chalicelib.core.program import Program
+from chalicelib import flows
 from chalicelib.core.refusals import Invalid, NotFound, Unavailable
 from chalicelib.entrypoints import wiring
 from chalicelib.entrypoints.answers import JSON, answering, base_url, header, query, raw_body
-from chalicelib.flows.follow_link import follow_link
 from chalicelib.flows.record_click import record_click
-from chalicelib.flows.sign_up import MAX_BODY_BYTES, read_sign_up, sign_up
 from chalicelib.log import log
 
 doors = Blueprint(__name__)
@@ -37,8 +33,9 @@ def serve_tracker(file: str) -> Response:
     program, _ = wiring.stores().programs.get(program_id)
     if program is None:
         raise NotFound("There is no such program.")
-    text = _script(_tracker_settings(program, base_url(request)), kind == "debug.js")
-    etag = tracker.etag(text)
+    text, etag = flows.show_tracker.show_tracker(
+        program, base_url=base_url(request), now=wiring.now_ms(), debug=kind == "debug.js"
+    )
     if _matches(header(request, "if-none-match"), etag):
         return Response(body="", status_code=304, headers={**SCRIPT, "ETag": etag})
     return Response(body=text, headers={**SCRIPT, "ETag": etag})
@@ -47,28 +44,6 @@ def serve_tracker(file: str) -> Response:
 def _matches(asked: str, etag: str) -> bool:
     """``If-None-Match`` as caches send it: a list, weak where something compressed the answer."""
     return any(one.strip().removeprefix("W/") in (etag, "*") for one in asked.split(","))
-
-
-@lru_cache(maxsize=64)
-def _script(settings: tracker.TrackerSettings, debug: bool) -> str:
-    return tracker.render_debug(settings) if debug else tracker.render(settings)
-
-
-def _tracker_settings(program: Program, url: str) -> tracker.TrackerSettings:
-    website = program.website
-    return tracker.TrackerSettings(
-        program_id=program.id,
-        base_url=url,
-        attribution=program.terms(wiring.now_ms()).attribution,
-        cookie_days=website.cookie_days,
-        parameters=website.parameters,
-        path_prefix=website.path_prefix or None,
-        payment_link_hosts=website.payment_link_hosts,
-        capture_forms=website.capture_forms,
-        cross_domains=website.cross_domains,
-        require_consent=website.require_consent,
-        global_name=website.global_name,
-    )
 
 
 @doors.route("/t/click", methods=["POST"], content_types=TEXT)
@@ -80,7 +55,7 @@ def post_click() -> Response:
         recorded = record_click(
             raw_body(request),
             user_agent=header(request, "user-agent"),
-            store=house.store,
+            store=house.visits,
             programs=house.programs,
             now=wiring.now_ms(),
         )
@@ -107,14 +82,14 @@ def post_sign_up() -> Response:
 def _sign_up() -> Response:
     request = doors.current_request
     house = wiring.stores()
-    if len(raw_body(request)) > MAX_BODY_BYTES:
+    if len(raw_body(request)) > flows.sign_up.MAX_BODY_BYTES:
         raise Invalid({"body": ["This is larger than 8 kB."]})
     try:
         body = json.loads(raw_body(request))
     except (ValueError, RecursionError) as error:
         raise Invalid({"body": ["This is not JSON."]}) from error
-    told = read_sign_up(body)
-    sign_up(
+    told = flows.sign_up.read_sign_up(body)
+    flows.sign_up.sign_up(
         told,
         store=house.store,
         programs=house.programs,
@@ -134,14 +109,14 @@ def get_link(program: str, partner: str) -> Response:
     checkers and previews send, is no visit."""
     request = doors.current_request
     house = wiring.stores()
-    followed = follow_link(
+    followed = flows.follow_link.follow_link(
         program,
         partner,
         query(request).get("to", ""),
         user_agent=header(request, "user-agent"),
         visit=request.method == "GET",
         referrer=header(request, "referer"),
-        store=house.store,
+        store=house.visits,
         programs=house.programs,
         now=wiring.now_ms(),
     )

@@ -8,6 +8,7 @@ conditioned on every version that was read, and tried again from the reading whe
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from chalicelib.core.facts import Ms
 from chalicelib.core.settlement import SettledSale
@@ -22,14 +23,15 @@ from chalicelib.flows.gather import (
 )
 from chalicelib.flows.plan_writes import plan_writes
 from chalicelib.flows.retry import until_not_stale
+from chalicelib.storage import records
 from chalicelib.storage.keys import Scope
-from chalicelib.storage.store import Store, Write
+from chalicelib.storage.store import Put, Store, Write
 
-Stamp = Callable[[int], Sequence[Write]]
+Stamp = Callable[[int, bool], Sequence[Write]]
 Guard = Callable[[Gathered], None]
 
 
-def no_stamp(attempt: int) -> Sequence[Write]:
+def no_stamp(attempt: int, changes: bool) -> Sequence[Write]:
     return ()
 
 
@@ -56,19 +58,35 @@ def book_facts(
     stamp: Stamp = no_stamp,
     guard: Guard = no_guard,
     release: bool = False,
+    journal: bool = True,
     pause: Callable[[float], None] = time.sleep,
 ) -> Booked:
-    """Book what was told; what ``stamp`` gives for an attempt (from 0) is written in the same
-    transaction, changed or not. ``guard`` sees what is stored of sale and customer, and may refuse.
+    """Book what was told. Before anything is written ``stamp`` is asked, with the number of the
+    attempt (from 0) and whether the booking changes anything; what it gives is written in the same
+    transaction. ``guard`` sees what is stored of sale and customer, and may refuse.
+    Facts that change anything are put down as told, too, for a rebuild to tell again; ``journal``
+    is False where they stand elsewhere (the inbox) or are worked out from others.
 
     Raises ``Unavailable`` when the store is away, or others kept writing the same sale through
     all tries; then nothing of this booking was lost: the caller is told to come again.
     """
 
+    says = journal and told.says_anything
+
     def book(attempt: int) -> Booked:
-        prepared = prepare(told, scope=scope, store=store, now=now)
+        prepared, awaiting = prepare(told, scope=scope, store=store, now=now)
+        telling = records.Telling(told=prepared, at=now)
         return _book(
-            prepared, scope, store, now=now, stamp=stamp(attempt), guard=guard, release=release
+            prepared,
+            scope,
+            store,
+            now=now,
+            beside=(*awaiting, Put(records.telling_item(scope, telling), blind=True))
+            if says
+            else awaiting,
+            stamp=partial(stamp, attempt),
+            guard=guard,
+            release=release,
         )
 
     return until_not_stale(book, pause=pause)
@@ -80,7 +98,8 @@ def _book(
     store: Store,
     *,
     now: Ms,
-    stamp: Sequence[Write],
+    beside: Sequence[Write],
+    stamp: Callable[[bool], Sequence[Write]],
     guard: Guard,
     release: bool,
 ) -> Booked:
@@ -94,10 +113,13 @@ def _book(
         if decision.enough or not gathered.more_pointers:
             break
         pointers *= 4
-    decision = replace(decision, references=tuple(unknown))
+    decision = replace(decision, references=unknown)
     plan = plan_writes(decision, gathered, scope=scope, now=now)
-    if plan.writes or stamp:
-        store.commit([*plan.writes, *stamp])
+    stamped = stamp(bool(plan.writes))
+    if plan.writes:
+        store.commit([*plan.writes, *beside, *stamped])
+    elif stamped:
+        store.commit(stamped)
     return Booked(
         settled=plan.settled,
         household=decision.household.id if decision.household else "",

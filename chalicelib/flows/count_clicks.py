@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from chalicelib.core.facts import Ms
+from chalicelib.core.facts import Ms, Touch
 from chalicelib.core.people import People
 from chalicelib.core.refusals import Unavailable
+from chalicelib.core.sale import Sale
 from chalicelib.core.told import Told
 from chalicelib.flows.gather import gather
 from chalicelib.flows.retry import until_not_stale
@@ -103,6 +104,13 @@ def see_click(click: Click, identity: str, *, scope: Scope, store: Store, now: M
         for touch in stored.household.people.touches.values()
         if touch.token == click.token
     }
-    if touches:
-        told = Told(people=People(touches=touches))
-        book_and_settle(told, scope=scope, store=store, now=now)
+    tellings = [Told(people=People(touches=touches))] if touches else []
+    tellings += [Told(sale=_sale_with(touch)) for touch in touches.values() if touch.sale]
+    for told in tellings:
+        book_and_settle(told, scope=scope, store=store, now=now, journal=False)
+
+
+def _sale_with(touch: Touch) -> Sale:
+    """A sale keeps its own evidence, which the household may have let go of by then."""
+    named = frozenset(i for i in (touch.identity,) if not i.startswith("payment:"))
+    return Sale(ids=frozenset({touch.sale}), identities=named, touches={touch.id: touch})

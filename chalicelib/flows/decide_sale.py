@@ -12,6 +12,7 @@ from chalicelib.core.attribution import (
     partners_named,
     referral_of,
     referral_of_sale,
+    touches_of,
 )
 from chalicelib.core.facts import Ms
 from chalicelib.core.people import (
@@ -165,12 +166,20 @@ def _still_bound(case: Case, gathered: Gathered, household: Household) -> bool:
     """Whether the customer was credited to a partner before, and is so still, for all sales."""
     main = [s.household.people for s in gathered.households if s.household.id == household.id]
     first = case.payments[0].paid_at if case.payments else 0
-    if not main or case.program.terms(first).crediting == "transaction":
+    if not main or "transaction" in case.program.ever("crediting"):
         return False
-    before, after = referral_of(replace(case, people=main[0])), referral_of(case)
+    stood = [
+        Payment(sale=p.sale, paid_at=p.paid_at, touches=frozenset(p.touches))
+        for p in gathered.pointers()
+        if p.counts and p.owner in case.person.identities
+    ]
+    before = referral_of(replace(case, people=main[0], payments=stood))
+    after = referral_of(case)
+    soon = _in_seconds(first) + min(case.program.ever("late_evidence_hours")) * 3_600_000
     return (
         isinstance(before, Credit)
         and isinstance(after, Credit)
+        and _in_seconds(after.since) <= soon  # no sale stands before the referral
         and (before.partner, before.because, before.since)
         == (after.partner, after.because, after.since)
     )
@@ -179,6 +188,7 @@ def _still_bound(case: Case, gathered: Gathered, household: Household) -> bool:
 def _target(sale: Sale, summary: Summary, case: Case) -> tuple[Target, bool]:
     """The target of the sale, and whether enough of the customer's sales were read for it."""
     own = Payment(sale=sale.canonical, paid_at=summary.paid_at, touches=frozenset(sale.touches))
+    whole, case = case, _without_later_evidence(case, own)
     referral: Referral = NoCredit(because="not paid")
     if summary.paid:
         referral = referral_of_sale(case, own)
@@ -198,7 +208,30 @@ def _target(sale: Sale, summary: Summary, case: Case) -> tuple[Target, bool]:
         rule, _ = partner.rule(summary.paid_at, rule)
     needed = rule.count if rule.lasts == "payments" else 1
     others = [payment for payment in case.payments if payment.sale != own.sale]
-    return target, len(counted) > needed if counted else bool(others)
+    enough = len(counted) > needed if counted else bool(others)
+    if "accept" in case.program.ever("existing_customers"):
+        placed = {id for payment in case.payments for id in payment.touches}
+        enough = enough and not any(t.sale and t.id not in placed for t in touches_of(whole))
+    return target, enough
+
+
+def _without_later_evidence(case: Case, own: Payment) -> Case:
+    """The case as far as it can concern this sale: what happened longer after the payment than late
+    evidence may take neither wins it nor explains it. So a sale reads the same whether it was told
+    before or after its customer came back, and need not be settled again when he does."""
+    hours = case.program.terms(own.paid_at).late_evidence_hours
+    until = _in_seconds(own.paid_at) + hours * 3_600_000
+    paid_at = {id: p.paid_at for p in reversed(case.payments) for id in p.touches}
+    touches = {
+        id: touch
+        for id, touch in case.people.touches.items()
+        if _in_seconds(min(touch.happened, paid_at.get(id, touch.happened))) <= until
+    }
+    return replace(case, people=replace(case.people, touches=touches))
+
+
+def _in_seconds(at: Ms) -> Ms:
+    return at - at % 1000
 
 
 def _duplicate(

@@ -4,13 +4,13 @@ import secrets
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from chalicelib.core.facts import Ms
+from chalicelib.core.names import Ms
 from chalicelib.core.program import PARTNER_KEY, Program
 from chalicelib.core.refusals import NotFound, Unavailable
 from chalicelib.core.validation import is_text
 from chalicelib.flows.read_program import Programs
 from chalicelib.flows.record_click import BOTS, Recorded, write_click
-from chalicelib.storage.store import Store
+from chalicelib.storage.store import ItemStore
 
 TOKEN_PARAMETER = "rfl"  # noqa: S105 - a name; the tracker adopts the token that stands in it
 MAX_TO = 2000
@@ -33,7 +33,7 @@ def follow_link(
     user_agent: str,
     visit: bool = True,
     referrer: str,
-    store: Store,
+    store: ItemStore,
     programs: Programs,
     now: Ms,
 ) -> Followed:

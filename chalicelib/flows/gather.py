@@ -25,7 +25,7 @@ from chalicelib.core.settlement import SettledSale
 from chalicelib.core.told import Reference, Told
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
-from chalicelib.storage.store import Item, Key, Put, Stale, Store
+from chalicelib.storage.store import Check, Item, Key, Put, Stale, Store, Write
 
 MAX_AWAITING = 20  # who may await one click
 FIRST_POINTERS = 32  # of a customer's sales, in order of payment, read at first
@@ -206,20 +206,23 @@ def read_partners(
     return partners, balances
 
 
-def prepare(told: Told, *, scope: Scope, store: Store, now: Ms) -> Told:
+def prepare(told: Told, *, scope: Scope, store: Store, now: Ms) -> tuple[Told, tuple[Write, ...]]:
     """The told facts made whole: each touch with its owner and, where its click was seen, with
-    the click's time; references resolved to customers that the merchant made.
+    the click's time.
 
-    A token whose click was not seen is put down as awaited first, and looked up again, so that
-    the click is found whichever of the two is written first.
+    A token whose click was not seen is put down as awaited by the writes that come with it. They
+    belong into the booking's own transaction and hold only while there is no click, so that the
+    click is found whichever of the two is written first.
     """
     touches = dict(told.people.touches)
     owned: dict[str, Touch] = {}
     if told.sale:
         owner = told.sale.owner_identity()
         for id, touch in told.sale.touches.items():
-            owned[id] = replace(touch, identity=owner, sale=told.sale.canonical)
-    clicks = _clicks({**touches, **owned}.values(), scope=scope, store=store, now=now)
+            owned[id] = replace(
+                touch, identity=touch.identity or owner, sale=touch.sale or told.sale.canonical
+            )
+    clicks, awaiting = _clicks({**touches, **owned}.values(), scope=scope, store=store, now=now)
 
     def seen(touch: Touch) -> Touch:
         return replace(touch, click_at=clicks.get(touch.token, touch.click_at))
@@ -232,7 +235,7 @@ def prepare(told: Told, *, scope: Scope, store: Store, now: Ms) -> Told:
         conversions=_earliest_conversions(told.people),
     )
     people = _with_identities(people, sale)
-    return Told(sale=sale, people=people, references=told.references)
+    return Told(sale=sale, people=people, references=told.references), awaiting
 
 
 def _earliest_conversions(people: People) -> dict[str, Conversion]:
@@ -254,25 +257,27 @@ def _with_identities(people: People, sale: Sale | None) -> People:
     return replace(people, sightings={**people.sightings, **{s.id: s for s in sightings}})
 
 
-def _clicks(touches: Iterable[Touch], *, scope: Scope, store: Store, now: Ms) -> dict[str, Ms]:
+def _clicks(
+    touches: Iterable[Touch], *, scope: Scope, store: Store, now: Ms
+) -> tuple[dict[str, Ms], tuple[Write, ...]]:
+    """The times of the clicks that were seen, and the writes by which the others are awaited."""
     owners: dict[str, set[Identity]] = {}
     for touch in touches:
         if touch.token and touch.click_at is None:
             owners.setdefault(touch.token, set()).add(touch.identity)
     if not owners:
-        return {}
+        return {}, ()
     found, awaited = _seen(owners, scope=scope, store=store)
-    missing = owners.keys() - found.keys()
-    for token in missing:
+    writes: list[Write] = []
+    for token in sorted(owners.keys() - found.keys()):
+        writes.append(Check(keys.click(scope.program, token), 0))
         item = awaited.get(token)
         known = list(item.body["identities"]) if item else []
         new = [*known, *sorted(owners[token] - set(known))][:MAX_AWAITING]
         if new != known:
             version = item.version if item else 0
-            store.commit([Put(records.awaited_item(scope, token, new, now=now, version=version))])
-    if missing:
-        found, _ = _seen(owners, scope=scope, store=store)
-    return found
+            writes.append(Put(records.awaited_item(scope, token, new, now=now, version=version)))
+    return found, tuple(writes)
 
 
 def _seen(
@@ -290,18 +295,19 @@ def _seen(
 
 def resolved_references(
     told: Told, *, scope: Scope, store: Store
-) -> tuple[People, list[Reference]]:
+) -> tuple[People, dict[Reference, int]]:
     """A checkout's reference that is the key of a customer whom the merchant made is an edge; the
-    others are returned as still unknown."""
+    others are returned as still unknown, with the version at which the key was read (a visitor may
+    have signed up under it)."""
     if not told.references:
-        return told.people, []
+        return told.people, {}
     by_key = {keys.identity(scope, f"key:{r.key}"): r for r in told.references}
     items = store.get(list(by_key))
-    people, unknown = told.people, []
+    people, unknown = told.people, dict[Reference, int]()
     for key, reference in by_key.items():
         item = items.get(key)
         if item is None or not item.body.get("merchant"):
-            unknown.append(reference)
+            unknown[reference] = item.version if item else 0
             continue
         tie = reference_edge(reference)
         people = replace(people, edges={**people.edges, tie.id: tie})

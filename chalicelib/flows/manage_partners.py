@@ -122,7 +122,7 @@ def change_partner(
     name: str, told: PartnerChange, *, program_id: str, store: Store, now: Ms
 ) -> Partner:
     """Change a partner found by id or key. Raises ``NotFound``, ``Conflict``, ``Invalid``. A rule
-    or a status that starts in the past leaves work: the sales paid since are settled again."""
+    or a status that has begun leaves work: the sales paid since are settled again."""
     for _ in range(TRIES):
         item = find_partner_item(program_id, {"any": name}, store=store)
         if item is None:
@@ -132,8 +132,8 @@ def change_partner(
         if after == before:
             return after
         writes: list[Write] = [Put(records.partner_item(program_id, after, version=item.version))]
-        past = _past_start(before, after, told, now=now)
-        writes += owe_since(program_id, past, store=store, now=now)
+        begun = _begun(before, after, told, now=now)
+        writes += owe_since(program_id, begun, store=store, now=now)
         if after.email != before.email:
             taken = keys.partner_email(program_id, after.email)
             held = store.get([taken]).get(taken)
@@ -149,17 +149,19 @@ def change_partner(
     raise Unavailable
 
 
-def _past_start(before: Partner, after: Partner, told: PartnerChange, *, now: Ms) -> Ms | None:
-    """The earliest start in the past of what was changed, or None."""
+def _begun(before: Partner, after: Partner, told: PartnerChange, *, now: Ms) -> Ms | None:
+    """The earliest start of what was changed and holds already, or None."""
+    this_second = now - now % 1000
     starts = [
-        at
+        this_second if at is None else at
         for at, changed in (
             (told.status_starts, after.statuses != before.statuses),
             (told.reward_starts, after.rewards != before.rewards),
+            (None, after.emails != before.emails),
         )
-        if changed and at is not None and at < now - now % 1000
+        if changed
     ]
-    return min(starts, default=None)
+    return min((at for at in starts if at <= now), default=None)
 
 
 def _changed(partner: Partner, told: PartnerChange, *, now: Ms) -> Partner:

@@ -70,8 +70,9 @@ class ProgramChange:
 
 
 def change_program(program_id: str, told: ProgramChange, *, store: Store, now: Ms) -> Program:
-    """Change a program; a setting without a start holds from now on. One that starts in the past
-    leaves work: the sales paid since are settled again."""
+    """Change a program; a setting without a start holds from this second on. One that has begun
+    leaves work: the sales paid since are settled again, also one of this very second, or one that
+    was being booked by the old terms while they changed."""
     this_second = now - now % 1000
     for _ in range(TRIES):
         item = store.get([keys.program(program_id)]).get(keys.program(program_id))
@@ -92,10 +93,10 @@ def change_program(program_id: str, told: ProgramChange, *, store: Store, now: M
         )
         if after == before:
             return after
-        past = min((s for _, s in values.values() if s < this_second), default=None)
+        begun = min((s for _, s in values.values() if s <= now), default=None)
         if after.settings == before.settings:
-            past = None
-        owed = owe_since(program_id, past, store=store, now=now)
+            begun = None
+        owed = owe_since(program_id, begun, store=store, now=now)
         try:
             store.commit([Put(records.program_item(after, version=item.version)), *owed])
         except Stale:

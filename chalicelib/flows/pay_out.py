@@ -11,7 +11,7 @@ from chalicelib.core.refusals import Conflict, Invalid, Unavailable
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.records import Payout
-from chalicelib.storage.store import Add, Put, Stale, Store
+from chalicelib.storage.store import Add, Put, Stale, Store, Write
 
 TRIES = 5
 
@@ -52,14 +52,14 @@ def pay_out(
             raise Conflict(f"{payable} is payable by now, not {expected_minor}. Look again.")
         if balance.payable <= 0:
             raise Invalid({"expected_minor": ["There is nothing to pay out."]})
-        try:
-            _commit(key, partner, currency, balance, scope=scope, store=store, now=now)
-        except Stale:
-            pause(0.02)
-            continue
         payout = Payout(
             key=key, partner=partner, currency=currency, amount_minor=balance.payable, at=now
         )
+        try:
+            store.commit(payout_writes(payout, balance, scope=scope))
+        except Stale:
+            pause(0.02)
+            continue
         return PaidOut(payout=payout, created=True)
     raise Unavailable
 
@@ -71,37 +71,28 @@ def _repeat(payout: Payout, partner: str, currency: str, expected_minor: int) ->
     return PaidOut(payout=payout, created=False)
 
 
-def _commit(
-    key: str,
-    partner: str,
-    currency: str,
-    balance: records.Balance,
-    *,
-    scope: Scope,
-    store: Store,
-    now: Ms,
-) -> None:
-    amount = balance.payable
-    changes = {"payable": -amount, "paid": amount}
+def payout_writes(
+    payout: Payout, balance: records.Balance, *, scope: Scope
+) -> tuple[Write, Write, Write]:
+    """The payout, its entry and the end of the period, for as long as nothing of it was paid out
+    before and the balance is as it was read."""
+    changes = {"payable": -payout.amount_minor, "paid": payout.amount_minor}
     entry = Entry(
-        id=f"payout:{key}",
-        at=now,
-        partner=partner,
-        currency=currency,
+        id=f"payout:{payout.key}",
+        at=payout.at,
+        partner=payout.partner,
+        currency=payout.currency,
         kind="payout",
         because="paid out",
         postings=postings(changes),
-        payout=key,
+        payout=payout.key,
     )
-    payout = Payout(key=key, partner=partner, currency=currency, amount_minor=amount, at=now)
-    store.commit(
-        [
-            Put(records.payout_item(scope, payout)),
-            Put(records.entry_item(scope, entry)),
-            Add(
-                keys.balance(scope, partner, currency),
-                {**changes, "period": 1},
-                when={"payable": amount, "period": balance.period},
-            ),
-        ]
+    return (
+        Put(records.payout_item(scope, payout)),
+        Put(records.entry_item(scope, entry)),
+        Add(
+            keys.balance(scope, payout.partner, payout.currency),
+            {**changes, "period": 1},
+            when={"payable": balance.payable, "period": balance.period},
+        ),
     )

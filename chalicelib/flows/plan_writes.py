@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from chalicelib.core.facts import Ms
-from chalicelib.core.people import Household, People, SalePointer, persons
+from chalicelib.core.people import Household, People, SalePointer, emails_told, persons
 from chalicelib.core.program import Program
 from chalicelib.core.sale import DUPLICATE_WITHIN_MS, Summary
 from chalicelib.core.settlement import SettledSale, Settlement
@@ -22,8 +22,9 @@ WORK_DUE_MS = 60_000  # the door itself does the work at once; the sweeper what 
 class Decision:
     """What a booking decided. ``before`` are the sales as stored, payouts rolled forward.
     ``enough`` says that the customer's sales that were read suffice; ``still_bound`` that the
-    customer was credited to a partner before and still is. ``unknown_partners`` are keys that its
-    touches name and no partner has."""
+    customer was credited to a partner before and still is. ``references`` name keys that no
+    customer of the merchant's has, with the version at which each was read; ``unknown_partners``
+    are keys that its touches name and no partner has."""
 
     household: Household | None = None
     settlement: Settlement | None = None
@@ -31,7 +32,7 @@ class Decision:
     pointer: SalePointer | None = None
     before: tuple[SettledSale, ...] = ()
     periods: Mapping[str, int] = field(default_factory=dict)
-    references: tuple[Reference, ...] = ()
+    references: Mapping[Reference, int] = field(default_factory=dict)
     enough: bool = True
     still_bound: bool = False
     unknown_partners: frozenset[str] = frozenset()
@@ -61,7 +62,7 @@ def plan_writes(decision: Decision, gathered: Gathered, *, scope: Scope, now: Ms
         main = next(s for s in gathered.households if s.household.id == household.id)
         people_writes = [Check(main.item.key, main.item.version)]
     if (sale_writes or people_writes) and household:
-        people_writes += _reference_writes(decision, household, gathered, scope=scope)
+        people_writes += _reference_writes(decision, household, scope=scope)
         people_writes += _unknown_writes(decision, household, gathered, scope=scope)
     writes = (*sale_writes, *pointer_writes, *people_writes)
     return Plan(writes=writes, settled=settled, owes=since is not None)
@@ -73,7 +74,7 @@ def _placed(decision: Decision) -> SettledSale | None:
         return None
     after, pointer = decision.settlement.after, decision.pointer
     if pointer is None:
-        return replace(after, pointer="", pointer_part="", counts=False)
+        return replace(after, household="", pointer="", pointer_part="", counts=False)
     kept = [s.pointer_part for s in decision.before if s.pointer == pointer.place]
     part = kept[0] if kept else after.household
     return replace(after, pointer=pointer.place, pointer_part=part, counts=pointer.counts)
@@ -229,18 +230,15 @@ def _identity_writes(household: Household, gathered: Gathered, *, scope: Scope) 
     return writes
 
 
-def _reference_writes(
-    decision: Decision, household: Household, gathered: Gathered, *, scope: Scope
-) -> list[Write]:
+def _reference_writes(decision: Decision, household: Household, *, scope: Scope) -> list[Write]:
     """References that no customer of the merchant answers to yet: kept, on condition that none
     was made in the meantime."""
     writes: list[Write] = []
-    for reference in decision.references:
+    for reference, version in decision.references.items():
         identity = f"key:{reference.key}"
-        known = gathered.identity_items.get(identity)
         writes.append(Put(records.reference_item(scope, reference, household.id), blind=True))
         if identity not in household.people.identities():
-            writes.append(Check(keys.identity(scope, identity), known.version if known else 0))
+            writes.append(Check(keys.identity(scope, identity), version))
     return writes
 
 
@@ -273,24 +271,41 @@ def _owed_since(
         return None
     if len(before) > 1:
         return 0
-    bound = decision.still_bound
-    since = [_decisive_since(household.people, before[0], gathered.program, bound=bound)]
+    since = [_decisive_since(household.people, before[0], gathered, decision)]
     if moved:
-        since.append(_moved_since(decision, household, before[0]))
+        since.append(_moved_since(decision, household, before[0], gathered.program))
+        if _opens(decision, gathered, ids):
+            since.append(0)
     return min((at for at in since if at is not None), default=None)
 
 
-def _moved_since(decision: Decision, household: Household, before: Household) -> Ms | None:
+def _moved_since(
+    decision: Decision, household: Household, before: Household, program: Program
+) -> Ms | None:
     """A sale that stands in another place now changes those behind it; the newest of all changes
-    none, but for the merchant's own sales that it may be a duplicate of."""
+    none, but for the merchant's own sales that it may be a duplicate of. Evidence on it that was
+    known before counts as of its payment now, as far back as late evidence reaches."""
     places = [s.pointer for s in decision.before if s.pointer]
     if decision.pointer is not None:
         places.append(decision.pointer.place)
     first = min(_paid_at(place) for place in places)
-    if household.merchant_sales:
-        return max(0, first - DUPLICATE_WITHIN_MS)
+    back = DUPLICATE_WITHIN_MS if household.merchant_sales else 0
+    sale = decision.settlement.after.sale if decision.settlement else None
+    if sale and sale.touches.keys() & before.people.touches.keys():
+        back = max(back, max(program.ever("late_evidence_hours")) * 3_600_000)
     in_order = len(places) == 1 and decision.pointer is not None and places[0] > before.latest
-    return None if in_order else first
+    return None if in_order and not back else max(0, first - back)
+
+
+def _opens(decision: Decision, gathered: Gathered, ids: frozenset[str]) -> bool:
+    """Whether the customer's first payment that counts is another now, with others before it that
+    do not count: they say how it stands to what brought the customer."""
+    mine = [s.pointer for s in decision.before if s.pointer and s.counts]
+    if decision.pointer is not None and decision.pointer.counts:
+        mine.append(decision.pointer.place)
+    others = [p for p in gathered.pointers() if p.sale not in ids]
+    first = min((p.place for p in others if p.counts), default="~")
+    return any(m < first and any(p.place < max(mine) for p in others) for m in mine)
 
 
 def _paid_at(place: str) -> Ms:
@@ -304,13 +319,14 @@ def _new_merchant_key(household: Household, before: list[Household]) -> bool:
 
 
 def _decisive_since(
-    people: People, before: Household, program: Program, *, bound: bool
+    people: People, before: Household, gathered: Gathered, decision: Decision
 ) -> Ms | None:
     """From which time of payment on a referral may depend on what is new; None: nowhere.
 
     Who is who: only if identities that were known are parted otherwise, or e-mails are new. When
-    somebody was seen: only beside unverified sign-ups. A touch: for payments no earlier than it,
-    less the hours that late evidence may take where the place is still empty.
+    somebody was seen: only beside unverified sign-ups. A touch: for payments no earlier than it
+    (evidence on a payment counts as of that payment), less the hours that late evidence may take
+    where the place is still empty.
     """
     was = before.people
     claimed = any(not touch.verified for touch in people.touches.values())
@@ -320,13 +336,22 @@ def _decisive_since(
         return 0
     if people.edges != was.edges or people.identities() != was.identities():
         old = was.identities()
-        parted = [(p.identities & old, p.emails) for p in persons(people) if p.identities & old]
-        if parted != [(p.identities, p.emails) for p in persons(was)]:
+        parted = [
+            (p.identities & old, emails_told(people, p))
+            for p in persons(people)
+            if p.identities & old
+        ]
+        if parted != [(p.identities, emails_told(was, p)) for p in persons(was)]:
             return 0
     changed = [t for id, t in people.touches.items() if was.touches.get(id) != t]
     if not changed:
         return None
-    first = min(touch.happened for touch in changed)
-    late = 0 if bound else program.terms(first).late_evidence_hours * 3_600_000
+    pointers = [*gathered.pointers(), *([decision.pointer] if decision.pointer else [])]
+    paid_at = {id: pointer.paid_at for pointer in pointers for id in pointer.touches}
+    if gathered.more_pointers and any(t.sale and t.id not in paid_at for t in changed):
+        return 0
+    first = min(min(t.happened, paid_at.get(t.id, t.happened)) for t in changed)
+    hours = max(gathered.program.ever("late_evidence_hours"))
+    late = 0 if decision.still_bound else hours * 3_600_000
     since = first - first % 1000 - late
     return max(0, since) if before.latest and _paid_at(before.latest) >= since else None

@@ -1,7 +1,7 @@
 """Connections, kept for a minute while a process lives, with their opened secrets."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chalicelib.core.facts import Ms
 from chalicelib.core.validation import PLAIN_ID
@@ -21,7 +21,7 @@ def secret_place(connection_id: str, field: str) -> str:
 @dataclass(slots=True)
 class _Kept:
     connection: Connection
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     until: Ms
 
 

@@ -6,12 +6,13 @@ Money never reads from here: what a reward depends on is read fresh, in the book
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from chalicelib.core.facts import Ms
+from chalicelib.core.names import Ms
 from chalicelib.core.program import Partner, Program
 from chalicelib.core.refusals import Unavailable
 from chalicelib.core.validation import PLAIN_ID
-from chalicelib.storage import keys, records
-from chalicelib.storage.store import Item, Key, Store
+from chalicelib.storage import keys
+from chalicelib.storage.store import Item, ItemStore, Key
+from chalicelib.storage.visit_records import read_partner, read_program
 
 KEEP_MS = 60_000
 KEEP_UNKNOWN_MS = 2_000
@@ -27,7 +28,7 @@ class _Kept:
 class Programs:
     """Reads through a cache; a miss of program and partner together costs one batch read."""
 
-    def __init__(self, store: Store, clock: Callable[[], Ms]) -> None:
+    def __init__(self, store: ItemStore, clock: Callable[[], Ms]) -> None:
         self._store, self._clock = store, clock
         self._kept: dict[str, _Kept] = {}
 
@@ -51,7 +52,7 @@ class Programs:
                 item = items.get(key)
                 value: Program | Partner | None = None
                 if item is not None:
-                    read = records.read_program if name == program_name else records.read_partner
+                    read = read_program if name == program_name else read_partner
                     value = read(item)
                 self._kept[name] = _Kept(value, now + (KEEP_MS if item else KEEP_UNKNOWN_MS))
         program = self._kept[program_name].value

@@ -1,31 +1,28 @@
-"""A webhook from Stripe: signature, inbox, facts, stamp.
+"""A webhook from Stripe: signature, reading, booking, stamp.
 
-Whatever Stripe signed is first put into the inbox, once. Then it is handled; the stamp that says
-so is written in the last transaction of the handling. What cannot be read is stamped ``failed``
-and can be replayed by a later version; what could not be written is owed to Stripe's retry.
+Whatever Stripe signed is put into the inbox, once, before anything comes of it. What tells of
+nothing, or nothing new, or cannot be read, is put down as ``ignored``, ``handled`` or ``failed`` at
+once. The rest is put down as received, and stamped in the transaction that books it. What could not
+be written is owed to Stripe's retry, and what was received to the sweeper.
 """
 
-import gzip
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.core.facts import Ms
 from chalicelib.core.refusals import NotFound, Refusal, Unavailable
-from chalicelib.core.told import Ignored
+from chalicelib.core.told import Ignored, Told
+from chalicelib.flows.keep_event import AlreadyKept, EventStamp
 from chalicelib.flows.read_connection import Connections
 from chalicelib.flows.settle_work import book_and_settle
-from chalicelib.storage import keys, records
+from chalicelib.storage import records
 from chalicelib.storage.records import Connection, InboxHead
-from chalicelib.storage.store import Item, Key, Put, Stale, Store, Write
+from chalicelib.storage.store import Item, Store
 from chalicelib.stripe_adapter.envelope import Envelope, Unreadable, read_envelope
 from chalicelib.stripe_adapter.signature import verify
 from chalicelib.stripe_adapter.translate import translate
-
-OVERDUE_MS = 120_000  # an event not handled by then is the sweeper's
-BLOB_BYTES = 350_000  # of a gzipped body in one item
-MAX_BODY_BYTES = 5_000_000  # Lambda itself takes 6 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,26 +54,19 @@ def receive_webhook(
         raise NotFound("There is no such connection.")
     verify(raw_body, signature, connections.webhook_secrets(connection), now=now)
     at = int(now.timestamp() * 1000)
+    told: Told | Ignored | Unreadable
     try:
         envelope = read_envelope(raw_body)
     except Unreadable as unreadable:
-        return _keep_unreadable(connection, raw_body, unreadable.because, store=store, now=at)
-    out_of_place = _out_of_place(connection, envelope)
-    head = InboxHead(
-        connection=connection.id,
-        id=envelope.id,
-        type=envelope.type,
-        state="ignored" if out_of_place else "received",
-        because=out_of_place,
-        received_at=at,
-    )
-    known = _keep(head, raw_body, store=store)
-    if known is not None and records.read_inbox(known).state != "received":
-        return _received(head, connection, state="duplicate")
-    if out_of_place:
-        return _received(head, connection, state="ignored", because=out_of_place)
-    item = known or _as_stored(head)
-    return handle_event(item, raw_body, connection=connection, store=store, now=at, until=until)
+        # Signed, and not to be read: kept under its hash, for a person to look at.
+        id, type = f"unreadable-{hashlib.sha256(raw_body).hexdigest()[:32]}", ""
+        told = unreadable
+    else:
+        id, type = envelope.id, envelope.type
+        told = _told_to(connection, envelope, raw_body)
+    head = InboxHead(connection=connection.id, id=id, type=type, state="received", received_at=at)
+    stamp = EventStamp(head, raw_body, store=store, now=at)
+    return _handle(told, head, stamp, connection=connection, store=store, now=at, until=until)
 
 
 def handle_event(
@@ -88,46 +78,93 @@ def handle_event(
     now: Ms,
     until: Callable[[], bool] = lambda: False,
 ) -> Received:
-    """Handle an event of the inbox; a repeat of what was handled changes nothing."""
+    """Handle an event of the inbox, by today's reading of it; a repeat of what was handled changes
+    nothing, and what is not this connection's stays ignored."""
     head = records.read_inbox(item)
     try:
-        told = translate(raw_body)
+        told = _told_to(connection, read_envelope(raw_body), raw_body)
     except Unreadable as unreadable:
-        return _stamp(item, connection, "failed", unreadable.because, store=store, now=now)
-    except Exception as error:  # a bug would repeat: keep the event, say so, let Stripe rest
-        because = f"bug: {type(error).__name__} while reading"
-        return _stamp(item, connection, "failed", because, store=store, now=now)
+        told = unreadable
+    stamp = EventStamp(head, raw_body, item=item, store=store, now=now)
+    return _handle(told, head, stamp, connection=connection, store=store, now=now, until=until)
+
+
+def _handle(
+    told: Told | Ignored | Unreadable,
+    head: InboxHead,
+    stamp: EventStamp,
+    *,
+    connection: Connection,
+    store: Store,
+    now: Ms,
+    until: Callable[[], bool],
+) -> Received:
+    try:
+        state, because = _booked(told, stamp, connection, store=store, now=now, until=until)
+        if state != "handled":
+            stamp.end(state, because)
+    except AlreadyKept:
+        state, because = "duplicate", ""
+    return Received(
+        state=state,
+        type=head.type,
+        event=head.id,
+        because=because,
+        program=connection.program,
+        mode=connection.scope.mode,
+    )
+
+
+def _booked(
+    told: Told | Ignored | Unreadable,
+    stamp: EventStamp,
+    connection: Connection,
+    *,
+    store: Store,
+    now: Ms,
+    until: Callable[[], bool],
+) -> tuple[str, str]:
+    """How the event ends, and why. A bug of ours would repeat: keep the event, say so, let Stripe
+    rest."""
     if isinstance(told, Ignored):
-        return _stamp(item, connection, "ignored", told.because, store=store, now=now)
-    stamp = InboxStamp(item, store=store, now=now)
+        return "ignored", told.because
+    if isinstance(told, Unreadable):
+        return "failed", told.because
     try:
         book_and_settle(
-            told, scope=connection.scope, store=store, now=now, stamp=stamp, until=until
+            told,
+            scope=connection.scope,
+            store=store,
+            now=now,
+            stamp=stamp,
+            journal=False,  # the inbox has it
+            until=until,
         )
-    except Unavailable:
+    except (Unavailable, AlreadyKept):
         raise
     except Refusal as refusal:
-        return _stamp(item, connection, "failed", refusal.message, store=store, now=now)
+        return "failed", refusal.message
     except Exception as error:
-        because = f"bug: {type(error).__name__} while booking"
-        return _stamp(item, connection, "failed", because, store=store, now=now)
-    return _received(head, connection, state="handled")
+        return "failed", f"bug: {type(error).__name__} while booking"
+    return "handled", ""
 
 
-class InboxStamp:
-    """The stamp ``handled``, for the transaction that handles an event. When that transaction is
-    tried again, somebody else may have stamped it meanwhile: then there is nothing to stamp."""
+def _told_to(
+    connection: Connection, envelope: Envelope, raw_body: bytes
+) -> Told | Ignored | Unreadable:
+    """What the event tells this connection: nothing, if it is another's."""
+    out_of_place = _out_of_place(connection, envelope)
+    return Ignored(because=out_of_place) if out_of_place else _read(raw_body)
 
-    def __init__(self, item: Item, *, store: Store, now: Ms) -> None:
-        self._item: Item | None = item
-        self._key, self._store, self._now = item.key, store, now
 
-    def __call__(self, attempt: int) -> Sequence[Write]:
-        if attempt:
-            self._item = self._store.get([self._key]).get(self._key)
-        if self._item is None or records.read_inbox(self._item).state == "handled":
-            return ()
-        return (records.stamped(self._item, state="handled", now=self._now),)
+def _read(raw_body: bytes) -> Told | Ignored | Unreadable:
+    """What the event tells. A bug of ours would repeat: it counts as unreadable."""
+    try:
+        return translate(raw_body)
+    except Unreadable as unreadable:
+        return unreadable
+    except Exception as error:
+        return Unreadable(f"bug: {type(error).__name__} while reading")
 
 
 def _out_of_place(connection: Connection, envelope: Envelope) -> str:
@@ -138,95 +175,3 @@ def _out_of_place(connection: Connection, envelope: Envelope) -> str:
     if envelope.account and envelope.account != connection.account:
         return "the event belongs to another Stripe account"
     return ""
-
-
-def _keep(head: InboxHead, raw_body: bytes, *, store: Store) -> Item | None:
-    """Put an event into the inbox if it is not there; returns the item that was there."""
-    due_at = head.received_at + OVERDUE_MS if head.state == "received" else None
-    key = keys.inbox(head.connection, head.id)
-    bodies = _body_items(head, raw_body)
-    for body in bodies[1:]:
-        store.commit([Put(body, blind=True)])
-    try:
-        store.commit([Put(records.inbox_item(head, version=0, due_at=due_at)), Put(bodies[0])])
-    except Stale:
-        known = store.get([key]).get(key)
-        if known is None:
-            raise Unavailable from None
-        return known
-    return None
-
-
-def _as_stored(head: InboxHead) -> Item:
-    item = records.inbox_item(head, version=0, due_at=head.received_at + OVERDUE_MS)
-    return records.with_version(item, 1)
-
-
-def _body_items(head: InboxHead, raw_body: bytes) -> list[Item]:
-    if len(raw_body) > MAX_BODY_BYTES:
-        raise Unavailable("The event is larger than the inbox takes.")
-    packed = gzip.compress(raw_body, mtime=0)
-    key = keys.inbox_body(head.connection, head.id)
-    parts = [packed[i : i + BLOB_BYTES] for i in range(0, len(packed), BLOB_BYTES)]
-    return [
-        Item(
-            key=Key(key.table, key.pk, key.sk if number == 0 else f"{key.sk}#{number}"),
-            body={"parts": len(parts)} if number == 0 else {},
-            blob=part,
-            expires_at=head.received_at // 1000 + records.INBOX_TTL_S,
-        )
-        for number, part in enumerate(parts)
-    ]
-
-
-def stored_body(head: InboxHead, *, store: Store) -> bytes:
-    """The raw body of an event of the inbox. Raises ``NotFound`` if it has expired."""
-    key = keys.inbox_body(head.connection, head.id)
-    first = store.get([key]).get(key)
-    if first is None or first.blob is None:
-        raise NotFound("The body of this event is no longer there.")
-    rest = [Key(key.table, key.pk, f"{key.sk}#{n}") for n in range(1, int(first.body["parts"]))]
-    items = store.get(rest) if rest else {}
-    packed = first.blob + b"".join(items[k].blob or b"" for k in rest)
-    return gzip.decompress(packed)
-
-
-def _keep_unreadable(
-    connection: Connection, raw_body: bytes, because: str, *, store: Store, now: Ms
-) -> Received:
-    """Stripe signed it, we cannot read it: kept under its hash, for a person to look at."""
-    digest = hashlib.sha256(raw_body).hexdigest()
-    head = InboxHead(
-        connection=connection.id,
-        id=f"unreadable-{digest[:32]}",
-        type="",
-        state="failed",
-        because=because,
-        received_at=now,
-    )
-    known = _keep(head, raw_body, store=store)
-    return _received(head, connection, state="duplicate" if known else "failed", because=because)
-
-
-def _stamp(
-    item: Item, connection: Connection, state: str, because: str, *, store: Store, now: Ms
-) -> Received:
-    head = records.read_inbox(item)
-    try:
-        store.commit([records.stamped(item, state=state, now=now, because=because)])
-    except Stale:
-        return _received(head, connection, state="duplicate")
-    return _received(head, connection, state=state, because=because)
-
-
-def _received(
-    head: InboxHead, connection: Connection, *, state: str, because: str = ""
-) -> Received:
-    return Received(
-        state=state,
-        type=head.type,
-        event=head.id,
-        because=because,
-        program=connection.program,
-        mode=connection.scope.mode,
-    )

@@ -8,13 +8,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from chalicelib.core.attribution_token import parse_token
-from chalicelib.core.facts import Ms
+from chalicelib.core.names import Ms
 from chalicelib.core.program import Program
 from chalicelib.core.validation import PLAIN_ID
 from chalicelib.flows.read_program import Programs
-from chalicelib.storage import records
-from chalicelib.storage.records import Click
-from chalicelib.storage.store import Put, Stale, Store
+from chalicelib.storage.store import ItemStore, Put, Stale
+from chalicelib.storage.visit_records import Click, click_item
 
 MAX_BODY_BYTES = 2048
 MAX_PAGE = 230  # these keep an item below 1,000 bytes: one write unit a click
@@ -43,7 +42,7 @@ class Recorded:
 
 
 def record_click(
-    raw_body: bytes, *, user_agent: str, store: Store, programs: Programs, now: Ms
+    raw_body: bytes, *, user_agent: str, store: ItemStore, programs: Programs, now: Ms
 ) -> Recorded:
     """Record what the tracker posted. Never raises but ``Unavailable``: a visitor must notice
     nothing, so bad input is a reason, not an error."""
@@ -85,7 +84,7 @@ def write_click(
     page: str,
     referrer: str,
     subs: tuple[str, ...],
-    store: Store,
+    store: ItemStore,
     programs: Programs,
     now: Ms,
 ) -> Recorded:
@@ -107,7 +106,7 @@ def write_click(
         subs=subs,
     )
     try:
-        store.commit([Put(records.click_item(click))])
+        store.commit([Put(click_item(click))])
     except Stale:
         return Recorded(because="already recorded", program=program.id)
     return Recorded(program=program.id)

@@ -1,5 +1,5 @@
-"""Settling a whole program's sales again, from a day in the past on: a setting, a partner's rule or
-status was told to hold from then. Done by the sweeper, page by page."""
+"""Settling a whole program's sales again, from a time on: a setting, a partner's rule or status was
+told to hold from then. Done by the sweeper, page by page."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,7 +20,7 @@ MODES: Sequence[Mode] = ("live", "test")
 
 def owe_since(program_id: str, since: Ms | None, *, store: Store, now: Ms) -> list[Write]:
     """The work that a change from ``since`` on owes, for the transaction of the change; none for a
-    change that holds from now on (``since`` None)."""
+    change that has yet to begin, or of nothing that sales depend on (``since`` None)."""
     if since is None:
         return []
     scopes = [Scope(program_id, mode) for mode in MODES]
@@ -54,7 +54,10 @@ def settle_since(
     removed. Where time is up first, the next run goes on from there."""
     scope = Scope(work.body["program"], work.body["mode"])
     since = int(work.body["from"])
-    after = str(work.body["after"]) or f"{since:013d}"
+    of_program = keys.program(scope.program)
+    program = records.read_program(store.get([of_program])[of_program])
+    late = max(program.ever("late_evidence_hours")) * 3_600_000  # evidence told since may be older
+    after = str(work.body["after"]) or f"{max(0, since - late):013d}"
     more = True
     while more:
         page = store.find("records", "listing", f"{scope}#sales", after=after, limit=PAGE)

@@ -12,7 +12,7 @@ from chalicelib.flows.book_facts import Booked, Guard, Stamp, book_facts, no_gua
 from chalicelib.flows.gather import reference_edge
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
-from chalicelib.storage.store import Item, Put, Remove, Stale, Store
+from chalicelib.storage.store import Item, Key, Put, Remove, Stale, Store
 
 PAGE = 100
 ROUNDS = 5  # times that new work may come in while the old is done
@@ -27,11 +27,14 @@ def book_and_settle(
     now: Ms,
     stamp: Stamp = no_stamp,
     guard: Guard = no_guard,
+    journal: bool = True,
     until: Callable[[], bool] = lambda: False,
 ) -> Booked:
     """Book, then do the work that the booking owes, as far as ``until`` (time is up) allows. What
     is left stands as a work item for the sweeper."""
-    booked = book_facts(told, scope=scope, store=store, now=now, stamp=stamp, guard=guard)
+    booked = book_facts(
+        told, scope=scope, store=store, now=now, stamp=stamp, guard=guard, journal=journal
+    )
     if booked.owes:
         settle_work(booked.household, scope=scope, store=store, now=now, until=until)
     return booked
@@ -52,11 +55,11 @@ def settle_work(
     done posts nothing.
     """
     for _ in range(ROUNDS):
-        items = store.get([keys.work(scope, household_id), keys.household(scope, household_id)])
-        work = items.get(keys.work(scope, household_id))
+        work = _read(keys.work(scope, household_id), store)
         if work is None:
             return True
-        household = items.get(keys.household(scope, household_id))
+        # read after its work, not beside it: a batch may show the household from before
+        household = _read(keys.household(scope, household_id), store)
         if household is not None and "of" not in household.body:
             known = records.read_household(household)
             joined = _claim_references(known, scope=scope, store=store, now=now)
@@ -72,6 +75,10 @@ def settle_work(
         except Stale:
             pause(0.01)
     return False
+
+
+def _read(key: Key, store: Store) -> Item | None:
+    return store.get([key]).get(key)
 
 
 def _keep_place(
@@ -131,7 +138,8 @@ def _claim_references(household: Household, *, scope: Scope, store: Store, now: 
             reference = records.read_reference(item)
             tie = reference_edge(reference)
             told = Told(people=People(edges={tie.id: tie}))
-            joined = book_facts(told, scope=scope, store=store, now=now).household
+            booked = book_facts(told, scope=scope, store=store, now=now, journal=False)
+            joined = booked.household
             discard(item, store=store)
     return joined
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from chalicelib.core.attribution_token import parse_token
 from chalicelib.core.facts import (
@@ -33,7 +33,7 @@ class SignUp:
     name: str = ""
     tags: tuple[str, ...] = ()
     token: str = ""
-    signature: str = ""
+    signature: str = field(default="", repr=False)
 
 
 def read_sign_up(body: object) -> SignUp:

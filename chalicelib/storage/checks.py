@@ -89,6 +89,16 @@ def check_page(
         _check_pair(pk, bound or "-", "page bounds")
 
 
+def check_walk(table: TableName, after: Key | None, limit: int) -> None:
+    """Raises ValueError for where no walk can go on from."""
+    if exact_int(limit, "limit") < 1:
+        raise ValueError(f"limit {limit}; at least 1")
+    if after is not None:
+        check_key(after)
+        if after.table != table:
+            raise ValueError(f"{after} is not of table {table}")
+
+
 def exact_int(value: object, what: str) -> int:
     """The value, if it is an int and nothing else: no bool, no float, no Decimal (TypeError), and
     not more digits than DynamoDB keeps (ValueError)."""

@@ -8,41 +8,24 @@ transaction carries a token by which DynamoDB knows its repetition (API_Transact
 for ten minutes); reads may always be repeated.
 """
 
-import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from botocore.client import BaseClient
 from pynamodb.connection import Connection
-from pynamodb.constants import TRANSACT_WRITE_ITEMS
+from pynamodb.constants import BATCH_GET_ITEM, TRANSACT_WRITE_ITEMS
 from pynamodb.expressions.condition import Condition
 
-from ..core.refusals import Unavailable
-from .checks import check_key, check_page, checked, key_of
-from .dynamo_failures import CALL_ERRORS, Failure, failure_of
-from .dynamo_items import (
-    INDEX_KEYS,
-    LONE,
-    VERSION,
-    Raw,
-    found_item,
-    item_of,
-    meta_table,
-    raw_key,
-    request,
-    text,
-    version_of,
-)
+from ..core.refusals import NotFound
+from .checks import check_page, check_walk, checked, key_of
+from .dynamo_failures import CALL_ERRORS, failure_of, is_no_table
+from .dynamo_items import LONE, VERSION, meta_table, request, text
+from .dynamo_tries import CONNECT_SECONDS, READ_SECONDS, Failed, Failure, tried
+from .dynamo_wire import INDEX_KEYS, Raw, found_item, item_of, raw_key, read_batches, version_of
 from .store import Check, IndexName, Item, Key, Page, Stale, TableName, Write
-
-CONNECT_SECONDS = 1
-READ_SECONDS = 2
-MAX_RETRIES = 2
-_FIRST_PAUSE_SECONDS = 0.05  # at most; doubles, and any shorter time is as likely
-_KEYS_PER_TRIP = 100  # DynamoDB's limit of BatchGetItem
 
 _Answer = TypeVar("_Answer")
 
@@ -78,17 +61,10 @@ class DynamoStore:
         return self._connection.client
 
     def get(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        wanted: dict[TableName, list[Key]] = {}
-        for key in dict.fromkeys(keys):
-            check_key(key)
-            wanted.setdefault(key.table, []).append(key)
-        items = [
-            item_of(table, raw)
-            for table, of_table in wanted.items()
-            for start in range(0, len(of_table), _KEYS_PER_TRIP)
-            for raw in self._batch(table, of_table[start : start + _KEYS_PER_TRIP])
-        ]
-        return {item.key: item for item in items}
+        def ask(arguments: dict[str, Any]) -> Any:
+            return self._call(partial(self._connection.dispatch, BATCH_GET_ITEM, arguments))
+
+        return read_batches(self._tables, keys, ask=ask, sleep=self._sleep)
 
     def query(
         self,
@@ -120,6 +96,28 @@ class DynamoStore:
         raws = self._between(table, index, pk, after, until, limit + 1, backwards)
         found = [found_item(table, index, raw) for raw in raws]
         return Page(found[:limit], more=len(found) > limit)
+
+    def walk(self, table: TableName, *, after: Key | None = None, limit: int) -> Page:
+        check_walk(table, after, limit)
+        start: Any = raw_key(after) if after else None
+        while True:
+            call = partial(
+                self._connection.scan,
+                self._tables[table],
+                limit=limit,
+                exclusive_start_key=start,
+                consistent_read=True,
+            )
+            try:
+                answer = self._call(call)
+            except CALL_ERRORS as error:
+                if is_no_table(error):
+                    raise NotFound(f"There is no table {self._tables[table]}.") from error
+                raise
+            found = [item_of(table, raw) for raw in answer["Items"]]
+            start = answer.get("LastEvaluatedKey")
+            if found or not start:
+                return Page(found, more=bool(start))
 
     def commit(self, writes: Sequence[Write]) -> None:
         texts = checked(writes)
@@ -159,25 +157,6 @@ class DynamoStore:
                     "ClientRequestToken": uuid.uuid4().hex,
                 }
                 self._call(partial(self._connection.dispatch, TRANSACT_WRITE_ITEMS, transaction))
-
-    def _batch(self, table: TableName, keys: Sequence[Key]) -> Iterator[Raw]:
-        """At most 100 keys in one trip, and more trips for what DynamoDB left unprocessed (an
-        answer ends at 16 MB, or where the throughput does: API_BatchGetItem)."""
-        name = self._tables[table]
-        waiting: list[Any] = [raw_key(key) for key in keys]
-        idle = 0
-        while waiting:
-            asked = waiting
-            answer = self._call(
-                partial(self._connection.batch_get_item, name, asked, consistent_read=True)
-            )
-            yield from answer["Responses"].get(name, [])
-            waiting = answer.get("UnprocessedKeys", {}).get(name, {}).get("Keys", [])
-            idle = idle + 1 if len(waiting) == len(asked) else 0
-            if idle > MAX_RETRIES:
-                raise Unavailable()
-            if waiting:
-                self._pause(idle)
 
     def _between(
         self,
@@ -223,24 +202,17 @@ class DynamoStore:
 
     def _call(self, call: Callable[[], _Answer], *, repeatable: bool = True) -> _Answer:
         """The call's answer. Raises Stale, or Unavailable once the tries are used up."""
-        tries = 0
-        while True:
+
+        def once() -> _Answer:
             try:
                 return call()
             except CALL_ERRORS as error:
                 failure = failure_of(error)
                 if failure is Failure.BUG:
                     raise
-                if failure is Failure.STALE:
-                    raise Stale(str(error)) from error
-                again = repeatable or failure is Failure.REFUSED
-                if tries == MAX_RETRIES or not again:
-                    raise _unavailable(failure) from error
-            self._pause(tries)
-            tries += 1
+                raise Failed(failure, str(error)) from error
 
-    def _pause(self, tries: int) -> None:
-        self._sleep(random.uniform(0, _FIRST_PAUSE_SECONDS * 2**tries))
+        return tried(once, repeatable=repeatable, sleep=self._sleep)
 
 
 def _bounds(sort: str, after: str, until: str, backwards: bool) -> Condition | None:
@@ -254,9 +226,3 @@ def _bounds(sort: str, after: str, until: str, backwards: bool) -> Condition | N
             return key >= until if backwards else key <= until
         case _:
             return None
-
-
-def _unavailable(failure: Failure) -> Unavailable:
-    if failure is Failure.REFUSED:
-        return Unavailable()
-    return Unavailable("The store did not answer in time; try again.")

@@ -1,11 +1,9 @@
-"""What an error of DynamoDB, botocore or the network means to the house. Closed by default: an
+"""What an error of pynamodb, botocore or the network means to the house. Closed by default: an
 error that this table does not name is a bug or a wrong setting, and stays loud.
 
-Sources: "Error handling with DynamoDB" (which codes may be tried again), API_TransactWriteItems
-(the codes of cancellation reasons), botocore's exceptions.
+Sources: API_TransactWriteItems (the codes of cancellation reasons), botocore's exceptions.
 """
 
-from enum import Enum
 from typing import Any
 
 from botocore.exceptions import (
@@ -18,25 +16,11 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from pynamodb.exceptions import PynamoDBException
 
+from .dynamo_tries import Failure, failure_of_code
+
 CALL_ERRORS = (PynamoDBException, BotoCoreError, ClientError)
 """Everything that a call through PynamoDB raises when the call itself fails."""
 
-
-class Failure(Enum):
-    STALE = "a condition did not hold or another transaction was in the way"
-    REFUSED = "turned away: certainly nothing was done"
-    LOST = "no clear answer: it may have been done"
-    BUG = "neither waiting nor reading again would help"
-
-
-_CONDITION = {"ConditionalCheckFailedException", "TransactionConflictException"}
-_THROTTLED = {
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ThrottlingException",
-    "Throttling",
-}
-_SERVER = {"InternalServerError", "ServiceUnavailable", "TransactionInProgressException"}
 
 _REASON_STALE = {"ConditionalCheckFailed", "TransactionConflict"}
 _REASON_THROTTLED = {"ProvisionedThroughputExceeded", "ThrottlingError"}
@@ -56,17 +40,20 @@ def failure_of(error: Exception) -> Failure:
             return Failure.BUG
 
 
+def is_no_table(error: Exception) -> bool:
+    """Whether there is no such table: a stage that was never deployed, or a mistyped one."""
+    cause = error.cause if isinstance(error, PynamoDBException) else error
+    return (
+        isinstance(cause, ClientError)
+        and cause.response.get("Error", {}).get("Code") == "ResourceNotFoundException"
+    )
+
+
 def _of_answer(error: ClientError) -> Failure:
     code = error.response.get("Error", {}).get("Code", "")
     if code == "TransactionCanceledException":
         return _of_reasons({reason.code for reason in _reasons(error)})
-    if code in _CONDITION:
-        return Failure.STALE
-    if code in _THROTTLED:
-        return Failure.REFUSED
-    if code in _SERVER or _http_status(error) >= 500:
-        return Failure.LOST
-    return Failure.BUG
+    return failure_of_code(code, _http_status(error))
 
 
 def _of_reasons(codes: set[str]) -> Failure:

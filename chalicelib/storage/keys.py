@@ -6,7 +6,7 @@ A ``Scope`` is one program's live or test side: no key of one is ever made from 
 import hashlib
 from dataclasses import dataclass
 
-from chalicelib.core.facts import Identity, Ms, SaleId
+from chalicelib.core.names import Identity, Ms, SaleId
 from chalicelib.core.program import Mode
 from chalicelib.storage.store import Key
 
@@ -92,6 +92,16 @@ def payout(scope: Scope, key: str) -> Key:
     return Key("records", f"{scope}#payout#{_bounded(key)}", "payout")
 
 
+def telling(scope: Scope, digest: str) -> Key:
+    """What a door was told that stands in no inbox: each in a partition of its own."""
+    return Key("records", f"{scope}#told#{digest}", "told")
+
+
+def rebuild_mark() -> Key:
+    """These tables are worked out from others'."""
+    return Key("records", "rebuild", "mark")
+
+
 def connection(id: str) -> Key:
     return Key("records", f"connection#{id}", "connection")
 
@@ -108,6 +118,11 @@ def awaited_click(program_id: str, token: str, mode: Mode) -> Key:
 def click_count(program_id: str, partner_key: str, day: str) -> Key:
     """Clicks of one UTC day (``2026-11-22``), or of ``total``."""
     return Key("records", f"{program_id}#clicks#{partner_key.lower()}", day)
+
+
+def deployment() -> Key:
+    """What the deployment stored about itself."""
+    return Key("records", "deployment", "deployment")
 
 
 def stream_place(shard: str) -> Key:
@@ -130,6 +145,7 @@ def api_key(digest: str) -> Key:
 DUE_RELEASE = "release"
 DUE_WORK = "work"
 DUE_INBOX = "inbox"
+DUE_FAILED = "failed"
 
 
 def due(at: Ms, key: str) -> str:

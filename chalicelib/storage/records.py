@@ -1,5 +1,8 @@
-"""Core's values as stored items, and back. One function each way, per thing stored."""
+"""Core's values as stored items, and back. One function each way, per thing stored; those that a
+visit needs stand in ``visit_records``, and are known here too."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,44 +10,24 @@ from typing import Any
 from chalicelib.core.facts import Identity, Ms, SaleId, Sighting
 from chalicelib.core.ledger import Entry
 from chalicelib.core.people import Household, People, SalePointer
-from chalicelib.core.program import Partner, Program
 from chalicelib.core.sale import Summary
 from chalicelib.core.settlement import SettledSale
-from chalicelib.core.told import Reference
+from chalicelib.core.told import Reference, Told
 from chalicelib.storage import keys
 from chalicelib.storage.codec import dump, load
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.store import Add, Item, Key, Put
+from chalicelib.storage.visit_records import CLICK_TTL_S as CLICK_TTL_S
+from chalicelib.storage.visit_records import DAY_S
+from chalicelib.storage.visit_records import Click as Click
+from chalicelib.storage.visit_records import click_item as click_item
+from chalicelib.storage.visit_records import partner_item as partner_item
+from chalicelib.storage.visit_records import program_item as program_item
+from chalicelib.storage.visit_records import read_click as read_click
+from chalicelib.storage.visit_records import read_partner as read_partner
+from chalicelib.storage.visit_records import read_program as read_program
 
-DAY_S = 86_400
-CLICK_TTL_S = 396 * DAY_S  # 13 months
 INBOX_TTL_S = 400 * DAY_S
-
-
-def program_item(program: Program, version: int = 0) -> Item:
-    return Item(
-        key=keys.program(program.id),
-        body=dump(program),
-        version=version,
-        listing=("programs", f"{program.created_at:013d}#{program.id}"),
-    )
-
-
-def read_program(item: Item) -> Program:
-    return load(Program, item.body)
-
-
-def partner_item(program_id: str, partner: Partner, version: int = 0) -> Item:
-    return Item(
-        key=keys.partner(program_id, partner.key),
-        body=dump(partner),
-        version=version,
-        listing=(f"{program_id}#partners", f"{partner.created_at:013d}#{partner.id}"),
-    )
-
-
-def read_partner(item: Item) -> Partner:
-    return load(Partner, item.body)
 
 
 def alias_item(key: Key, of: str) -> Item:
@@ -233,33 +216,6 @@ def read_api_key(item: Item) -> ApiKey:
     return load(ApiKey, item.body)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Click:
-    """One attributed visit. ``page`` has no query but for listed parameters."""
-
-    program: str
-    token: str
-    partner: str
-    at: Ms
-    page: str = ""
-    referrer: str = ""
-    subs: tuple[str, ...] = ()
-    counted: bool = False
-
-
-def click_item(click: Click, version: int = 0) -> Item:
-    return Item(
-        key=keys.click(click.program, click.token),
-        body=dump(click),
-        version=version,
-        expires_at=click.at // 1000 + CLICK_TTL_S,
-    )
-
-
-def read_click(item: Item) -> Click:
-    return load(Click, item.body)
-
-
 def awaited_item(
     scope: Scope, token: str, identities: Sequence[Identity], *, now: Ms, version: int
 ) -> Item:
@@ -287,13 +243,23 @@ class InboxHead:
     attempts: int = 0
 
 
-def inbox_item(head: InboxHead, *, version: int, due_at: Ms | None = None) -> Item:
+def inbox_item(
+    head: InboxHead, *, version: int, due_at: Ms | None = None, blob: bytes | None = None
+) -> Item:
+    """The head of an event: due while it is to be handled, listed apart if it failed. ``blob`` is
+    its packed body, where that has no item of its own."""
     key = keys.inbox(head.connection, head.id)
+    due = None
+    if head.state == "failed":
+        due = (keys.DUE_FAILED, keys.due(head.received_at, key.pk))
+    elif due_at is not None:
+        due = (keys.DUE_INBOX, keys.due(due_at, key.pk))
     return Item(
         key=key,
         body=dump(head),
         version=version,
-        due=(keys.DUE_INBOX, keys.due(due_at, key.pk)) if due_at is not None else None,
+        due=due,
+        blob=blob,
         expires_at=head.received_at // 1000 + INBOX_TTL_S,
     )
 
@@ -330,6 +296,26 @@ def read_payout(item: Item) -> Payout:
     return load(Payout, item.body)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """What a door was told and booked, and when: facts made whole (owners, times of clicks)."""
+
+    told: Told
+    at: Ms
+
+
+def telling_item(scope: Scope, telling: Telling) -> Item:
+    """The key is made from the content, so that one telling is one item however often it is
+    tried."""
+    body = dump(telling)
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return Item(key=keys.telling(scope, digest[:32]), body=body)
+
+
+def read_telling(item: Item) -> Telling:
+    return load(Telling, item.body)
+
+
 def stamped(item: Item, *, state: str, now: Ms, because: str = "") -> Put:
     """The inbox head of a stored event as handled, ignored or failed: it is owed no more."""
     head = replace(
@@ -339,7 +325,7 @@ def stamped(item: Item, *, state: str, now: Ms, because: str = "") -> Put:
         because=because,
         attempts=read_inbox(item).attempts + 1,
     )
-    return Put(inbox_item(head, version=item.version))
+    return Put(inbox_item(head, version=item.version, blob=item.blob))
 
 
 def people_about(identity: Identity) -> People:

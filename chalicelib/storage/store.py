@@ -1,7 +1,8 @@
 """The store as the house sees it: items by key, read in batches, written all or nothing.
 
 Two implementations pass one contract suite: ``dynamo.DynamoStore`` (PynamoDB) and the tests'
-``MemoryStore``. What stands in which table, under which key, is said in ``keys.py`` alone.
+``MemoryStore``. A third, ``dynamo_direct.DirectStore``, passes the part that a visit needs. What
+stands in which table, under which key, is said in ``keys.py`` alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -94,13 +95,23 @@ class Stale(Exception):
     Nothing was written."""
 
 
-class Store(Protocol):
-    """Every call may raise ``refusals.Unavailable`` (throttled, timed out, away): then a commit
-    may or may not have been written, and a retry must find out by its conditions."""
+class ItemStore(Protocol):
+    """What a visit needs of a store. Every call may raise ``refusals.Unavailable`` (throttled,
+    timed out, away): then a commit may or may not have been written, and a retry must find out by
+    its conditions."""
 
     def get(self, keys: Sequence[Key]) -> dict[Key, Item]:
         """The items that exist, strongly consistent; one trip per table and 100 keys."""
         ...
+
+    def commit(self, writes: Sequence[Write]) -> None:
+        """All of 1 to 100 writes, or none, in one trip. No two may name one key. One write alone
+        is a plain conditional write, not a transaction. Raises ``Stale``."""
+        ...
+
+
+class Store(ItemStore, Protocol):
+    """The whole of it."""
 
     def query(
         self,
@@ -133,7 +144,9 @@ class Store(Protocol):
         sort key are kept or skipped together."""
         ...
 
-    def commit(self, writes: Sequence[Write]) -> None:
-        """All of 1 to 100 writes, or none, in one trip. No two may name one key. One write alone
-        is a plain conditional write, not a transaction. Raises ``Stale``."""
+    def walk(self, table: TableName, *, after: Key | None = None, limit: int) -> Page:
+        """A whole table, page by page and strongly consistent, for jobs that an operator starts: a
+        door never walks. In no promised order; ``after`` is the last key of the page before. What
+        stands there all the while is met exactly once. A page may be short, and ``more`` true with
+        nothing behind. Raises ``NotFound`` where there is no such table."""
         ...

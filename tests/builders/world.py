@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import itertools
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from chalicelib.core.facts import Ms
 from chalicelib.core.ledger import Entry
 from chalicelib.core.money import Money
 from chalicelib.core.program import Partner, Program, Rule, Website
+from chalicelib.core.refusals import Conflict
 from chalicelib.flows.count_clicks import count_clicks
 from chalicelib.flows.enrol_customer import Enrolment, enrol_customer
 from chalicelib.flows.manage_partners import PartnerChange, change_partner, create_partner
@@ -202,7 +206,39 @@ class World:
             now=self.ms,
         )
 
+    def pay_all(self) -> None:
+        """Everybody is paid what is payable by now, in every currency; the merchant looks again
+        where that has changed meanwhile."""
+        self.mature()
+        for partner, currency in self.balances():
+            for attempt in range(20):
+                _, payable, _ = self.balance(partner, currency)
+                if payable <= 0:
+                    break
+                with suppress(Conflict):
+                    self.pay(f"{partner}-{currency}-{self.ms}-{attempt}", partner, payable, currency)
+                    break
+
+    def signature(self, key: str, email: str) -> str:
+        """What the merchant's server signs for a sign-up that it vouches for."""
+        message = f"{key}\n{email}".encode()
+        return hmac.new(self.signing_key.encode(), message, hashlib.sha256).hexdigest()
+
     # what stands
+
+    def balances(self) -> list[tuple[str, str]]:
+        """Partner and currency of every balance that there is, of the programs' test side."""
+        held = f"{self.scope}#balance#"
+        found = (key for key in self._records() if key.pk.startswith(held))
+        return sorted((key.pk.removeprefix(held), key.sk) for key in found)
+
+    def _records(self) -> list[Key]:
+        everything = getattr(self.store, "everything", None)
+        if everything:
+            return list(everything())  # which no hook hears
+        page = self.store.walk("records", limit=1000)
+        assert not page.more
+        return [item.key for item in page.items]
 
     def balance(self, partner: str, currency: str = "eur") -> tuple[int, int, int]:
         """Pending, payable, paid."""

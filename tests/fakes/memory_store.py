@@ -10,9 +10,10 @@ from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import nsmallest
 from operator import itemgetter
 
-from chalicelib.storage.checks import check_key, check_page, checked, key_of
+from chalicelib.storage.checks import check_key, check_page, check_walk, checked, key_of
 from chalicelib.storage.store import (
     Add,
     Check,
@@ -113,6 +114,21 @@ class MemoryStore:
         self._run(self.after, "find", ())
         return Page(found, more)
 
+    def walk(self, table: TableName, *, after: Key | None = None, limit: int) -> Page:
+        check_walk(table, after, limit)
+        self._run(self.before, "walk", ())
+        with self._lock:
+            self.calls["walk"] += 1
+            behind = [
+                key
+                for key in self._rows
+                if key.table == table and (after is None or _whole_key(key) > _whole_key(after))
+            ]
+            keys = nsmallest(limit, behind, key=_whole_key)
+            page = Page([_whole(self._rows[key]) for key in keys], more=len(behind) > limit)
+        self._run(self.after, "walk", ())
+        return page
+
     def commit(self, writes: Sequence[Write]) -> None:
         texts = checked(writes)
         self._run(self.before, "commit", writes)
@@ -129,6 +145,26 @@ class MemoryStore:
         """All items, for assertions; counts as no call."""
         with self._lock:
             return {key: _whole(row) for key, row in self._rows.items()}
+
+    def copy(self) -> "MemoryStore":
+        """A store of its own that holds the same; without hooks, and its count starts anew."""
+        other = MemoryStore()
+        with self._lock:
+            other._rows = dict(self._rows)
+            other._orders = {place: list(entries) for place, entries in self._orders.items()}
+        return other
+
+    def holds_the_same(self, other: "MemoryStore") -> bool:
+        """Whether the same stands in both, whatever the versions."""
+
+        def unversioned(row: _Row) -> tuple[str, Item]:
+            return row.text, replace(row.item, version=0)
+
+        mine, theirs = self._rows, other._rows
+        return mine.keys() == theirs.keys() and all(
+            row is theirs[key] or unversioned(row) == unversioned(theirs[key])
+            for key, row in mine.items()
+        )
 
     def _run(self, hook: Hook | None, call: str, writes: Sequence[Write]) -> None:
         if hook is None or getattr(self._in_hook, "now", False):
@@ -223,6 +259,10 @@ def _places(row: _Row | None) -> dict[tuple[TableName, IndexName | None, str], s
 def _order(entry: tuple[str, Key]) -> tuple[str, str, str]:
     sort, key = entry
     return sort, key.pk, key.sk
+
+
+def _whole_key(key: Key) -> tuple[str, str]:
+    return key.pk, key.sk
 
 
 def _whole(row: _Row) -> Item:

@@ -137,6 +137,61 @@ def test_a_crash_at_any_call_is_completed_by_the_retry(tmp_path: Path, after: bo
     raise AssertionError("the story has more calls than were tried")
 
 
+def test_a_click_that_comes_at_any_call_of_its_checkout_is_seen(tmp_path: Path) -> None:
+    """The beacon and Stripe race: one of the two finds the other, whichever is first."""
+    bought = a_session(client_reference_id=token("ann"))
+    for at in range(1, 60):
+        world = World(tmp_path / str(at))
+        world.at(day(1))
+        left = at
+
+        def click_then(call: str, writes: Sequence[Write], world: World = world) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                world.stream(world.click(token("ann"), "ann"))
+
+        assert isinstance(world.store, MemoryStore)
+        world.store.before = click_then
+        world.tell("checkout.session.completed", bought, created=day(1))
+        world.store.before = None
+        if left > 0:
+            assert at > 5
+            return
+        assert world.sale("cs_test_1").because.startswith("last click, 0 of 30 days"), f"call {at}"
+        assert world.balance("ann") == (980, 0, 0)
+    raise AssertionError("the door has more calls than were tried")
+
+
+def test_a_payout_at_any_call_of_a_refund_is_known_to_the_sale(tmp_path: Path) -> None:
+    """What is settled by a period that has ended meanwhile is settled anew: sale and balance agree
+    on what was paid and what is owed back."""
+    for at in range(1, 60):
+        world = World(tmp_path / str(at))
+        bought = a_session(client_reference_id=token("ann"))
+        world.tell("checkout.session.completed", bought, created=day(1))
+        world.at(day(40)).mature()
+        left = at
+
+        def pay_then(call: str, writes: Sequence[Write], world: World = world) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                world.pay("p", "ann", 980)
+
+        assert isinstance(world.store, MemoryStore)
+        world.store.before = pay_then
+        world.tell("refund.created", a_refund(amount=4900), created=day(40))
+        world.store.before = None
+        if left > 0:
+            assert at > 5
+            return
+        position = world.sale("cs_test_1").positions["ann|eur"]
+        assert world.balance("ann") == (0, -980, 980), f"call {at}"
+        assert (position.payable, position.paid, position.period) == (-980, 980, 1), f"call {at}"
+    raise AssertionError("the door has more calls than were tried")
+
+
 def test_a_busy_store_is_tried_again_and_then_given_back(tmp_path: Path) -> None:
     world = World(tmp_path)
     bought = a_session(client_reference_id=token("ann"))

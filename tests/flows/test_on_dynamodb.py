@@ -41,7 +41,7 @@ def test_five_payments_in_reverse(tmp_path: Path, dynamo: Backend) -> None:
         paid = an_invoice(id=f"in_{number}", payment_intent=None, charge=None, paid_at=day(number))
         world.tell("invoice.paid", paid, created=day(number))
     assert world.balance("ann") == (3 * 980, 0, 0)
-    assert "the rule ends after 3" in world.trace("in_5")
+    assert "after payment 3, with which the rule ends" in world.trace("in_5")
     assert world.works() == []
 
 

@@ -341,7 +341,7 @@ class TestStanding:
             True
         ] * 3
         assert world.balance("ann") == (200 + 400 + 600, 0, 0)
-        assert "payment 4, and the rule ends after 3" in world.trace("in_4")
+        assert "after payment 3, with which the rule ends" in world.trace("in_4")
         assert world.works() == []
 
     def test_a_zero_sale_does_not_count_and_a_refunded_one_does(self, world: World) -> None:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +12,8 @@ import boto3
 from moto import mock_aws
 
 from chalicelib.storage.dynamo import DynamoStore
-from chalicelib.storage.store import Store, TableName
+from chalicelib.storage.dynamo_direct import DirectStore
+from chalicelib.storage.store import Item, Key, Put, Store, TableName, Write
 from local.tables import create_missing
 from tests.fakes.memory_store import MemoryStore
 
@@ -50,6 +51,44 @@ def on_moto() -> Iterator[Backend]:
 
 def on_ministack(url: str) -> Backend:
     return _emptied(_dynamo(url))
+
+
+def on_ministack_directly(url: str) -> Backend:
+    """The store that a visit uses, for all that it offers; the rest goes through the other one, so
+    that each reads what the other wrote."""
+    backend = on_ministack(url)
+    assert isinstance(backend.store, DynamoStore)
+    direct = _CountedDirectStore(backend.tables, backend.trips)
+    store = _BothStores(backend.store, direct)
+    return Backend(store=store, trips=backend.trips, tables=backend.tables)
+
+
+class _CountedDirectStore(DirectStore):
+    def __init__(self, tables: Mapping[TableName, str], trips: Counter[str]) -> None:
+        super().__init__(tables)
+        self._trips = trips
+
+    def _send(self, operation: str, body: bytes) -> Mapping[str, Any]:
+        self._trips[operation] += 1
+        return super()._send(operation, body)
+
+
+class _BothStores:
+    """Reads by key and single versioned puts go directly."""
+
+    def __init__(self, whole: DynamoStore, direct: DirectStore) -> None:
+        self.query, self.find, self.walk = whole.query, whole.find, whole.walk
+        self._whole, self._direct = whole, direct
+
+    def get(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        return self._direct.get(keys)
+
+    def commit(self, writes: Sequence[Write]) -> None:
+        match writes:
+            case [Put(blind=False)]:
+                self._direct.commit(writes)
+            case _:
+                self._whole.commit(writes)
 
 
 @cache

@@ -4,18 +4,19 @@ import pytest
 
 from chalicelib.storage.store import Store
 
-from .backends import Backend, in_memory, on_ministack, on_moto
+from .backends import Backend, in_memory, on_ministack, on_ministack_directly, on_moto
 
 MINISTACK = pytest.param("ministack", marks=pytest.mark.ministack)
+DIRECT = pytest.param("direct", marks=pytest.mark.ministack)
 
 
-@pytest.fixture(params=["memory", "moto", MINISTACK])
+@pytest.fixture(params=["memory", "moto", MINISTACK, DIRECT])
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """Each store in turn."""
     yield from _backend(request)
 
 
-@pytest.fixture(params=["memory", MINISTACK])
+@pytest.fixture(params=["memory", MINISTACK, DIRECT])
 def threaded_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """Each store that holds its promises between threads: moto checks and writes without a lock."""
     yield from _backend(request)
@@ -43,3 +44,7 @@ def _backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
             url = request.getfixturevalue("ministack_url")
             request.getfixturevalue("monkeypatch").setenv("AWS_ENDPOINT_URL", url)
             yield on_ministack(url)
+        case "direct":
+            url = request.getfixturevalue("ministack_url")
+            request.getfixturevalue("monkeypatch").setenv("AWS_ENDPOINT_URL", url)
+            yield on_ministack_directly(url)

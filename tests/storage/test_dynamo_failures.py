@@ -16,8 +16,10 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutErr
 
 from chalicelib.core.refusals import Unavailable
 from chalicelib.storage.checks import INDEXES
-from chalicelib.storage.dynamo import MAX_RETRIES, DynamoStore
-from chalicelib.storage.dynamo_items import INDEX_KEYS, IntAttribute
+from chalicelib.storage.dynamo import DynamoStore
+from chalicelib.storage.dynamo_items import IntAttribute
+from chalicelib.storage.dynamo_tries import MAX_RETRIES
+from chalicelib.storage.dynamo_wire import INDEX_KEYS
 from chalicelib.storage.store import Add, Check, Item, Key, Put, Remove, Stale, Write
 from local.tables import table_definitions
 

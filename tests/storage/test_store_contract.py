@@ -397,6 +397,14 @@ class TestWhatAnItemHolds:
         assert item is not None
         assert item.blob == blob
 
+    @pytest.mark.parametrize("lengths", [(10, 2_000), (2_000, 10), (599, 600)], ids=str)
+    def test_a_body_that_grows_and_shrinks(self, store: Store, lengths: tuple[int, int]) -> None:
+        """A long one is packed, where the store pays by the kilobyte; nobody sees it."""
+        for version, length in enumerate(lengths):
+            item = an_item(body={"x": "ä" + "x" * (length - len('{"x":"ä"}') - 1)}, version=version)
+            store.commit([Put(item)])
+            assert read(store, a_key()) == replace(item, version=version + 1)
+
     @pytest.mark.parametrize(
         "large",
         [{"body": {"x": "x" * 379_000}}, {"blob": b"\xff" * 379_000}],

@@ -1,0 +1,1 @@
+"""Putting Refledger into an AWS account: packaging, the stack, its removal."""

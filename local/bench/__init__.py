@@ -1,0 +1,1 @@
+"""Speed, memory and cost, measured on one machine (`make bench`)."""
