@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from chalicelib.core.facts import Ms
 from chalicelib.core.money import currency_code
 from chalicelib.core.program import Website
@@ -37,6 +35,7 @@ from chalicelib.flows.manage_programs import (
 )
 from chalicelib.flows.sweep import replay_event, replay_failed
 from chalicelib.settings import read_settings, tables_of
+from chalicelib.storage.dynamo_failures import CALL_ERRORS
 
 MOST_LISTED = 100
 STAGE = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
@@ -53,7 +52,7 @@ def main(argv: Sequence[str] | None = None, *, house: House | None = None) -> in
     except Refusal as refusal:
         sys.stderr.write(f"{refusal.message} {_errors(refusal)}\n".strip() + "\n")
         return 1
-    except (BotoCoreError, ClientError) as error:
+    except CALL_ERRORS as error:
         sys.stderr.write(
             f"AWS refused: {error}\nIs this the account and the region of the stage?\n"
         )

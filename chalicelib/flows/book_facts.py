@@ -17,6 +17,7 @@ from chalicelib.flows.decide_sale import decide
 from chalicelib.flows.gather import (
     FIRST_POINTERS,
     Gathered,
+    check_unknown,
     gather,
     prepare,
     resolved_references,
@@ -108,6 +109,7 @@ def _book(
     pointers = FIRST_POINTERS
     while True:
         gathered = gather(told, scope=scope, store=store, pointers=pointers)
+        check_unknown(unknown, gathered)
         guard(gathered)
         decision = decide(told, gathered, scope, store, now=now, release=release)
         if decision.enough or not gathered.more_pointers:

@@ -314,6 +314,13 @@ def resolved_references(
     return people, unknown
 
 
+def check_unknown(unknown: Iterable[Reference], gathered: Gathered) -> None:
+    """Raises ``Stale`` where the merchant has made a key between the look-up and the gathering."""
+    made = {key for s in gathered.households for key in s.household.people.made_keys()}
+    if any(f"key:{reference.key}" in made for reference in unknown):
+        raise Stale
+
+
 def reference_edge(reference: Reference) -> Edge:
     """The tie between a buyer and the merchant's customer whom the checkout named; a guest's
     e-mail is what somebody typed, and is believed less than Stripe's customer."""

@@ -216,7 +216,8 @@ class World:
                 if payable <= 0:
                     break
                 with suppress(Conflict):
-                    self.pay(f"{partner}-{currency}-{self.ms}-{attempt}", partner, payable, currency)
+                    key = f"{partner}-{currency}-{self.ms}-{attempt}"
+                    self.pay(key, partner, payable, currency)
                     break
 
     def signature(self, key: str, email: str) -> str:

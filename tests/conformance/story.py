@@ -59,7 +59,10 @@ def signs_up(on: float, key: str, partner: str | None = None, number: int = 1, *
     signed = told.pop("signed", False)
     if partner:
         told["token"] = token(partner, number)
-    fact = f"signup:{key}:{told['token']}" if partner else f"key:{key}|"
+    by = "verified" if signed else "claim"
+    fact = f"key:{key}|{by}"
+    if partner:
+        fact = f"signup:{key}:{told['token']}" + (":signed" if signed else "")
 
     def do(world: World) -> None:
         extra = {"signature": world.signature(key, told.get("email", ""))} if signed else {}
@@ -69,9 +72,9 @@ def signs_up(on: float, key: str, partner: str | None = None, number: int = 1, *
 
 
 def knows(world: World, fact: str) -> bool:
-    """Whether some household has a touch or a conversion whose id starts like that."""
+    """Whether some household has a touch or a conversion with that id."""
     return any(
-        told["id"].startswith(fact)
+        told["id"] == fact
         for item in world.store.everything().values()  # type: ignore[attr-defined]
         if item.key.sk == "!household" and "people" in item.body
         for kind in ("touches", "conversions")

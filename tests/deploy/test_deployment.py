@@ -4,12 +4,14 @@ tables, removal and return.
 One story in order: each test goes on where the one before it stopped, so they share a worker.
 """
 
+import hashlib
+import hmac
 import json
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ class Deployment:
     packed: Package
     stripe_url: str
     told: dict[str, str] = field(default_factory=dict)
+    stage: str = STAGE
 
     def cli(self, *words: str, said: str = "") -> dict[str, Any]:
         ran = self.aws.run(
@@ -60,7 +63,7 @@ class Deployment:
         self, method: str, path: str, body: bytes | None = None, **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
         """A request through the API gateway."""
-        id = self.aws.outputs(STAGE)["RestAPIId"]
+        id = self.aws.outputs(self.stage)["RestAPIId"]
         url = f"{self.aws.url}/restapis/{id}/api/_user_request_{path}"
         request = urllib.request.Request(url, method=method, data=body)
         named = {"User-Agent": BROWSER, "Content-Type": "application/json"}
@@ -170,6 +173,7 @@ def test_the_operator_makes_a_program_a_partner_a_key_and_a_connection(
         *("program", "create", "Acme", "--url", "https://acme.example", "--mode", "test")
     )
     id = deployment.told["program"] = program["program_id"]
+    deployment.told["signing_key"] = program["signing_key"]
     deployment.cli("partner", "create", id, "--email", "ann@example.com", "--key", "ann")
     deployment.told["api_key"] = deployment.cli("key", "create", id, "--mode", "test")["api_key"]
     connection = deployment.cli(
@@ -352,6 +356,25 @@ def test_a_first_deployment_that_fails_says_why_and_leaves_nothing(
         "broken" in name for name in deployment.aws.client("dynamodb").list_tables()["TableNames"]
     )
     deployment.aws.deploy("broken", deployment.packed)
+
+
+def test_a_rebuild_into_another_stage_is_signed_and_opened_with_its_key(
+    deployment: Deployment,
+) -> None:
+    """Whose functions may use no other stage's key. Twice, as after one that broke off."""
+    for _ in range(2):
+        told = deployment.cli("rebuild", "--into", "broken")
+        assert (told["equal"], told["troubles"]) == (True, [])
+    there = replace(deployment, stage="broken")
+    assert deliver_invoice(there, 5)[1]["data"]["state"] == "handled", deployment.logs()
+    balances = there.balances()
+    assert balances["pending_minor"] + balances["payable_minor"] == 4 * 980
+    key = there.told["signing_key"].encode()
+    signature = hmac.new(key, b"late\nlate@example.com", hashlib.sha256).hexdigest()
+    told = {"p": there.told["program"], "t": TOKEN, "key": "late", "email": "late@example.com"}
+    body = json.dumps({**told, "signature": signature}).encode()
+    status, _, raw = there.call("POST", "/t/signup", body, Content_Type="text/plain")
+    assert status == 200, (raw, deployment.logs())
     deployment.aws.destroy("broken", said="delete broken", data="delete")
 
 

@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 from app import app
+from chalicelib.entrypoints.wiring import House
+from chalicelib.settings import Settings
+from chalicelib.storage.sealing import KmsSealer
+from deploy.place import StagePlace
 from tests.builders.stripe_bodies import a_session, an_event, signed
 from tests.builders.world import MAY_1
 from tests.doors_kit import WEBHOOK_SECRET, token
@@ -190,3 +194,12 @@ def test_chalice_package_makes_a_template_with_tables(copy: Path) -> None:
     kinds = [resource["Type"] for resource in template["Resources"].values()]
     assert kinds.count("AWS::DynamoDB::Table") == 4
     assert "AWS::Serverless::Function" in kinds
+
+
+def test_each_stage_has_a_key_of_its_own_and_a_local_run_one_for_all(tmp_path: Path) -> None:
+    deployed = House(Settings(stage="prod", tables={}, kms_key="alias/refledger-prod"))
+    there = deployed.sealer_of("prod-2")
+    assert isinstance(there, KmsSealer)
+    assert there.key_id == StagePlace("prod-2").key_alias == "alias/refledger-prod-2"
+    local = House(Settings(stage="local", tables={}, key_file=str(tmp_path / "key")))
+    assert local.sealer_of("next") is local.sealer

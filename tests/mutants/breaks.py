@@ -129,7 +129,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     mutant(
         "an old sale's reason changes when its customer comes back",
-        (DECIDE, "    case = _without_later_evidence(case, own)\n", ""),
+        (DECIDE, "whole, case = case, _without_later_evidence(case, own)", "whole = case"),
     ),
     mutant(
         "a click that is awaited may be missed",
