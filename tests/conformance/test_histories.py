@@ -1,4 +1,4 @@
-"""200 histories, as `make conformance` plays them by the thousand."""
+"""200 histories, as `make conformance` plays them by the thousand; 20 of them in `make check`."""
 
 from pathlib import Path
 
@@ -10,7 +10,10 @@ from tests.conformance.replay import replay
 SEED, SHARDS, OF_SHARD = 2026, 20, 10
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
+@pytest.mark.parametrize(
+    "shard",
+    [pytest.param(n, marks=[pytest.mark.slow] if n > 1 else []) for n in range(SHARDS)],
+)
 def test_histories_end_as_their_stories_do(shard: int, tmp_path: Path) -> None:
     for number in range(shard * OF_SHARD, (shard + 1) * OF_SHARD):
         try:

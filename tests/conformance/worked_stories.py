@@ -299,6 +299,11 @@ WHO = {
         enrols(0, "user_7", partner="ann"),
         buys(client_reference_id="user_7", email="friend@example.com"),
     ),
+    "a key that a visitor signed up under, in the reference": story(
+        {},
+        signs_up(0.5, "sam", "ann"),
+        buys(1, client_reference_id="sam", email="friend@example.com"),
+    ),
     "a reference that is nobody's": story(
         {"ann": 2 * 980},
         enrols(0, "sam", email="sam@example.com", partner="ann"),

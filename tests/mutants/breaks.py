@@ -90,7 +90,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             PLAN,
             "    if since is not None:\n        writes.append(_work_write(",
-            "    if since is None and main:\n        writes.append(_work_write(",
+            "    if since is not None and not writes:\n        writes.append(_work_write(",
         ),
     ),
     mutant(

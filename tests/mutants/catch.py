@@ -47,10 +47,6 @@ def main() -> int:
                 if failure:
                     short = _short(history, kind_of(failure), Path(folder))
             if failure:
-                short = shrunk(
-                    history, lambda less: failure_of(less, Path(folder)), most=MOST_REPLAYS
-                )
-            if failure:
                 print(f"{name}; shortest: {' '.join(short.parts())}")
                 print(described(short))
                 print(failure[:1500])

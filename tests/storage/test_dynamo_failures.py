@@ -292,7 +292,8 @@ class TestTables:
                 None if table == "records" else ttl
             )
             assert ("StreamSpecification" in properties) == (table == "clicks")
-            assert ("PointInTimeRecoverySpecification" in properties) == (table == "records")
+            recovery = properties["PointInTimeRecoverySpecification"]
+            assert recovery == {"PointInTimeRecoveryEnabled": True}
 
 
 class TestIntAttribute:
