@@ -15,6 +15,7 @@ from chalicelib.storage import keys, records
 from chalicelib.storage.store import Put, Stale, Store, Write
 
 TRIES = 5
+RETRIED_MS = 86_400_000  # a call that broke off is made again within a day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,8 @@ def take_in_partner(
         except Stale:
             known = _taken(program_id, key if told.key else "", email, store=store)
             if known and _same(known, partner, told):
+                if now - known.created_at < RETRIED_MS:  # the call before may have broken off here
+                    _owe_late(program_id, known.key, store=store, now=now)
                 return known, False
             if known:
                 which = "e-mail" if email in known.emails_by(now) else "key"

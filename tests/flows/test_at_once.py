@@ -9,18 +9,21 @@ from typing import Any
 import pytest
 
 from chalicelib.core.refusals import Unavailable
-from chalicelib.storage.store import Stale, Write
+from chalicelib.flows.manage_partners import PartnerChange, take_in_partner
+from chalicelib.storage import keys
+from chalicelib.storage.store import Put, Stale, Write
 from tests.builders.stripe_bodies import a_refund, a_session, an_invoice
 from tests.builders.world import World, day, token, twenty_percent
 from tests.fakes.memory_store import MemoryStore
 
 
-def invoice(number: int, on: float) -> dict[str, Any]:
+def invoice(number: int, on: float, **about: Any) -> dict[str, Any]:
     return an_invoice(
         id=f"in_{number}",
         payment_intent=f"pi_{number}",
         charge=f"ch_{number}",
         paid_at=day(on),
+        **about,
     )
 
 
@@ -210,3 +213,38 @@ def test_a_busy_store_is_tried_again_and_then_given_back(tmp_path: Path) -> None
     world.store.before = None
     assert world.deliver(event).state == "handled"
     assert world.balance("ann") == (980, 0, 0)
+
+
+def test_a_partner_whose_key_is_used_while_he_is_made_and_the_call_breaks_off(
+    tmp_path: Path,
+) -> None:
+    """The same call again finds what the first could not say any more."""
+    world = World(tmp_path)
+    store = world.at(day(1)).store
+    assert isinstance(store, MemoryStore)
+    body = invoice(1, 1, metadata={"refledger_partner": "late"})
+    event = world.event("invoice.paid", body, created=day(1))
+    told = PartnerChange(key="late", email="late@example.com")
+
+    def use_the_key(call: str, writes: Sequence[Write]) -> None:
+        if call == "commit":
+            store.before = None
+            world.deliver(event)
+
+    def die(call: str, writes: Sequence[Write]) -> None:
+        made = keys.partner(world.program.id, "late")
+        if any(isinstance(write, Put) and write.item.key == made for write in writes):
+            raise Unavailable
+
+    def take_in() -> bool:
+        program = world.program.id
+        return take_in_partner(told, program_id=program, store=store, now=world.ms)[1]
+
+    store.before, store.after = use_the_key, die
+    with pytest.raises(Unavailable):
+        take_in()
+    store.before = store.after = None
+    assert world.sale("in_1").credited == ""
+    assert take_in() is False
+    world.at(day(1) + 600).sweep()
+    assert world.sale("in_1").credited == "late"
