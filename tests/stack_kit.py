@@ -30,6 +30,7 @@ from local.place import HOST, REPOSITORY, Place
 
 READY_WITHIN_SECONDS = 90
 ENDS_WITHIN_SECONDS = 60
+CLICKS_WITHIN_SECONDS = 10
 READY_LINE = "Refledger is ready on "
 
 
@@ -94,10 +95,15 @@ class Stack:
         assert status == 200, answer
         return answer["data"]
 
-    def clicks(self, partner: str) -> int:
-        """All clicks of a partner, those under way included."""
-        self.run("count_clicks")
-        return int(self.api(f"/v1/partners/{partner}")["clicks"])
+    def clicks(self, partner: str, *, at_least: int = 0) -> int:
+        """All clicks of a partner; waits for those under way, which no page waits for."""
+        until = time.monotonic() + CLICKS_WITHIN_SECONDS
+        while True:
+            self.run("count_clicks")
+            found = int(self.api(f"/v1/partners/{partner}")["clicks"])
+            if found >= at_least or time.monotonic() > until:
+                return found
+            time.sleep(0.05)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal the runner and wait; returns its exit code."""

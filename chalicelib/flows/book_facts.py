@@ -14,15 +14,9 @@ from chalicelib.core.facts import Ms
 from chalicelib.core.settlement import SettledSale
 from chalicelib.core.told import Told
 from chalicelib.flows.decide_sale import decide
-from chalicelib.flows.gather import (
-    FIRST_POINTERS,
-    Gathered,
-    check_unknown,
-    gather,
-    prepare,
-    resolved_references,
-)
+from chalicelib.flows.gather import FIRST_POINTERS, Gathered, gather
 from chalicelib.flows.plan_writes import plan_writes
+from chalicelib.flows.prepare_facts import check_unknown, prepare, resolved_references
 from chalicelib.flows.retry import until_not_stale
 from chalicelib.storage import records
 from chalicelib.storage.keys import Scope

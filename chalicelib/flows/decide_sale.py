@@ -1,6 +1,7 @@
 """Deciding a booking on what was read: who is credited, what the sale should earn, what moves."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from chalicelib.core.attribution import (
     Case,
@@ -28,12 +29,31 @@ from chalicelib.core.refusals import Conflict
 from chalicelib.core.rewards import Target, reward_target, standing_of
 from chalicelib.core.sale import DUPLICATE_WITHIN_MS, Sale, Summary, summarise
 from chalicelib.core.settlement import SettledSale, Settlement, joined, may_be_duplicate, settle
-from chalicelib.core.told import Told
+from chalicelib.core.told import Reference, Told
 from chalicelib.flows.gather import Gathered, pointers_near, read_partners
 from chalicelib.flows.join_facts import joined_household, joined_sale, owner_of
-from chalicelib.flows.plan_writes import Decision
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a booking decided. ``before`` are the sales as stored, payouts rolled forward.
+    ``enough`` says that the customer's sales that were read suffice; ``still_bound`` that the
+    customer was credited to a partner before and still is. ``references`` name keys that no
+    customer of the merchant's has, with the version at which each was read; ``unknown_partners``
+    are keys that its touches name and no partner has."""
+
+    household: Household | None = None
+    settlement: Settlement | None = None
+    summary: Summary = field(default_factory=lambda: Summary(paid=False))
+    pointer: SalePointer | None = None
+    before: tuple[SettledSale, ...] = ()
+    periods: Mapping[str, int] = field(default_factory=dict)
+    references: Mapping[Reference, int] = field(default_factory=dict)
+    enough: bool = True
+    still_bound: bool = False
+    unknown_partners: frozenset[str] = frozenset()
 
 
 def decide(

@@ -9,7 +9,7 @@ from chalicelib.core.people import Household, People
 from chalicelib.core.sale import Sale
 from chalicelib.core.told import Told
 from chalicelib.flows.book_facts import Booked, Guard, Stamp, book_facts, no_guard, no_stamp
-from chalicelib.flows.gather import reference_edge
+from chalicelib.flows.prepare_facts import reference_edge
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.store import Item, Key, Put, Remove, Stale, Store

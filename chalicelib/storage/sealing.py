@@ -39,9 +39,10 @@ class KmsSealer:
         config = Config(connect_timeout=1, read_timeout=2, retries={"max_attempts": 2})
         return boto3.client("kms", config=config)
 
-    def warm(self) -> None:
-        """Build the client now, during the start of a process, without a network call."""
-        self._client  # noqa: B018 - made by being asked for
+    def warm(self) -> Any:
+        """The client, which is made now if it was not: during the start of a process, without a
+        network call."""
+        return self._client
 
     def seal(self, secret: str, *, place: str) -> str:
         _check(secret)

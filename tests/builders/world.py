@@ -34,9 +34,10 @@ from chalicelib.flows.record_sale import ToldSale, confirm_sale, find_sale, reco
 from chalicelib.flows.sign_up import SignUp, sign_up
 from chalicelib.flows.sweep import sweep
 from chalicelib.storage import keys, records
+from chalicelib.storage.checks import INDEXES
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.sealing import FileSealer
-from chalicelib.storage.store import Key, Store
+from chalicelib.storage.store import Item, Key, Store
 from tests.builders.stripe_bodies import as_body, build_event, signed
 from tests.fakes.memory_store import MemoryStore
 
@@ -230,16 +231,18 @@ class World:
     def balances(self) -> list[tuple[str, str]]:
         """Partner and currency of every balance that there is, of the programs' test side."""
         held = f"{self.scope}#balance#"
-        found = (key for key in self._records() if key.pk.startswith(held))
+        found = (key for key in self.everything() if key.pk.startswith(held))
         return sorted((key.pk.removeprefix(held), key.sk) for key in found)
 
-    def _records(self) -> list[Key]:
-        everything = getattr(self.store, "everything", None)
-        if everything:
-            return list(everything())  # which no hook hears
-        page = self.store.walk("records", limit=1000)
-        assert not page.more
-        return [item.key for item in page.items]
+    def everything(self) -> dict[Key, Item]:
+        """All that is stored; of a store in memory without a call that its hooks hear."""
+        at_once = getattr(self.store, "everything", None)
+        if at_once:
+            found: dict[Key, Item] = at_once()
+            return found
+        pages = [self.store.walk(table, limit=1000) for table in INDEXES]
+        assert not any(page.more for page in pages)
+        return {item.key: item for page in pages for item in page.items}
 
     def balance(self, partner: str, currency: str = "eur") -> tuple[int, int, int]:
         """Pending, payable, paid."""

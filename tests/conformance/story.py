@@ -51,7 +51,7 @@ def clicks(on: float, partner: str, number: int = 1) -> Act:
 
 def has_click(world: World, told: str) -> bool:
     prefix = f"{world.program.id}#{told}"
-    return any(k.pk == prefix and k.sk == "click" for k in world.store.everything())  # type: ignore[attr-defined]
+    return any(k.pk == prefix and k.sk == "click" for k in world.everything())
 
 
 def signs_up(on: float, key: str, partner: str | None = None, number: int = 1, **told: Any) -> Act:
@@ -75,7 +75,7 @@ def knows(world: World, fact: str) -> bool:
     """Whether some household has a touch or a conversion with that id."""
     return any(
         told["id"] == fact
-        for item in world.store.everything().values()  # type: ignore[attr-defined]
+        for item in world.everything().values()
         if item.key.sk == "!household" and "people" in item.body
         for kind in ("touches", "conversions")
         for told in item.body["people"].get(kind, [])

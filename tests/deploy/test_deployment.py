@@ -22,6 +22,7 @@ from deploy.package import Package, package
 from local.fake_stripe import running_fake_stripe
 from local.place import REPOSITORY
 from tests.builders.stripe_bodies import an_event, an_invoice, signed
+from tests.builders.world import token
 from tests.deploy.conftest import Account
 
 pytestmark = [
@@ -34,7 +35,7 @@ STAGE = "trial"
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130 Safari/537.36"
 STRIPE_KEY = "sk_" + "test_acme_1"
 WEBHOOK_SECRET = "whsec_" + "d" * 24
-TOKEN = "0123456789abcdefghijkl_ann"  # noqa: S105  (a visit's public token)
+TOKEN = token("ann")
 WITHIN_SECONDS = 30
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import (
@@ -30,8 +31,8 @@ from local.place import REPOSITORY
 
 
 def refusal(code: str, status: int) -> ClientError:
-    about = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(about, "DescribeStacks")  # type: ignore[arg-type]
+    about: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(about, "DescribeStacks")
 
 
 def deploy(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":

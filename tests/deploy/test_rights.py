@@ -4,7 +4,7 @@ while they run, fail half-way and are swept, and held against the policies."""
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -85,7 +85,7 @@ class Noting(MemoryStore):
 class NotedWorld(World):
     """Knows which function each of its calls would run in."""
 
-    RUNS_IN = {  # noqa: RUF012
+    RUNS_IN: ClassVar = {
         "website": ("click", "sign_up"),
         "webhook": ("deliver",),
         "api": ("enrol", "tell_sale", "tell_refund", "confirm", "pay", "set", "change_partner"),

@@ -28,7 +28,7 @@ def run(story: Story, world: World, rng: random.Random | None) -> dict[str, Any]
         else:
             assert world.deliver(step).state in ("handled", "duplicate", "ignored")
     world.at(day(400))
-    clicks = [k for k in _items(world) if k.table == "clicks" and k.sk == "click"]
+    clicks = [k for k in world.everything() if k.table == "clicks" and k.sk == "click"]
     world.stream(*clicks)
     world.sweep()
     world.mature()
@@ -38,8 +38,4 @@ def run(story: Story, world: World, rng: random.Random | None) -> dict[str, Any]
 def outcome(world: World) -> dict[str, Any]:
     """Sales with their reasons, and balances, once everything has come to rest."""
     assert world.works() == []
-    return books_of(world.scope, _items(world))
-
-
-def _items(world: World) -> Any:
-    return world.store.everything()  # type: ignore[attr-defined]
+    return books_of(world.scope, world.everything())

@@ -11,6 +11,7 @@ import pytest
 from chalicelib.core.refusals import Unavailable
 from chalicelib.flows.find_overdue import minutes_overdue
 from chalicelib.storage import keys, records
+from chalicelib.storage.checks import key_of
 from chalicelib.storage.store import IndexName, Item, Page, Put, TableName, Write
 from tests.builders.stripe_bodies import a_session, an_invoice
 from tests.builders.world import World, day, token
@@ -37,7 +38,7 @@ def leave_an_event(world: World) -> None:
     """Kept, and then its handling broke off."""
 
     def dies(call: str, writes: Sequence[Write]) -> None:
-        if call == "commit" and any(w.item.key.table == "inbox" for w in writes):  # type: ignore[union-attr]
+        if call == "commit" and any(key_of(write).table == "inbox" for write in writes):
             memory(world).after = None
             raise Unavailable
 

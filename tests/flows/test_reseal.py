@@ -37,14 +37,14 @@ def new(tmp_path: Path) -> Sealer:
 
 
 def rebuilt(world: World, target: MemoryStore, new: Sealer | None) -> None:
-    seal = {"seal_anew": partial(resealed, old=world.sealer, new=new)} if new else {}
+    seal_anew = partial(resealed, old=world.sealer, new=new or world.sealer)
     done = rebuild(
         world.store,
         target,
         named={"records": "old"},
         now=world.ms,
         pause=lambda seconds: None,
-        **seal,  # type: ignore[arg-type]
+        seal_anew=seal_anew,
     )
     assert done.compared.equal
 

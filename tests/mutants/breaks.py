@@ -19,7 +19,7 @@ class Mutant:
 BOOK = "chalicelib/flows/book_facts.py"
 CLICKS = "chalicelib/flows/count_clicks.py"
 DECIDE = "chalicelib/flows/decide_sale.py"
-GATHER = "chalicelib/flows/gather.py"
+PREPARE = "chalicelib/flows/prepare_facts.py"
 KEEP = "chalicelib/flows/keep_event.py"
 PLAN = "chalicelib/flows/plan_writes.py"
 RECORDS = "chalicelib/storage/records.py"
@@ -133,7 +133,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     mutant(
         "a click that is awaited may be missed",
-        (GATHER, "        writes.append(Check(keys.click(scope.program, token), 0))\n", ""),
+        (PREPARE, "        writes.append(Check(keys.click(scope.program, token), 0))\n", ""),
         tests="tests/flows/test_at_once.py",
     ),
     mutant(

@@ -26,4 +26,6 @@ def shopper(
         return people[-1]
 
     yield arrives
+    for person in people:
+        person.await_answers()
     assert [trouble for person in people for trouble in person.troubles] == []

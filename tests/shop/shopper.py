@@ -13,6 +13,8 @@ from tests.stack_kit import Stack
 
 _numbers = itertools.count(1)
 TRACKER_LOOKS_WITHIN_MS = 5_000
+ANSWERED_WITHIN_MS = 2_000
+LOOK_EVERY_MS = 20
 
 
 class Shopper:
@@ -22,21 +24,33 @@ class Shopper:
         self.page = context.new_page()
         self.email = f"shopper-{next(_numbers)}@example.com"
         self.sent: list[tuple[str, dict[str, Any]]] = []
+        self.answered = 0
         self.troubles: list[str] = []
         context.on("request", self._note)
+        context.on("requestfinished", self._note_answer)
+        context.on("requestfailed", self._note_answer)
         self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
         self.page.on("console", lambda line: self._note_refusal(line.type, line.text))
 
     def go(self, path: str) -> Shopper:
-        """Open a page of the shop and wait until its tracker has run."""
+        """Open a page of the shop and wait until its tracker has run and been answered."""
         self.page.goto(self.stack.place.shop_url + path)
         self.await_tracker()
+        self.await_answers()
         return self
 
     def await_tracker(self) -> None:
         self.page.wait_for_function(
             "window.refledger && !refledger.q", timeout=TRACKER_LOOKS_WITHIN_MS
         )
+
+    def await_answers(self) -> None:
+        """Wait until all that the tracker sent is answered. Of a request that outlives its page
+        the browser may never tell the end: the wait has one."""
+        for _ in range(ANSWERED_WITHIN_MS // LOOK_EVERY_MS):
+            if self.answered >= len(self.sent):
+                return
+            self.page.wait_for_timeout(LOOK_EVERY_MS)
 
     @property
     def token(self) -> str | None:
@@ -84,13 +98,20 @@ class Shopper:
         return found
 
     def _note(self, request: Request) -> None:
-        parts = urlsplit(request.url)
-        if parts.path in ("/t/click", "/t/signup"):
-            self.sent.append((parts.path, json.loads(request.post_data or "{}")))
+        if is_beacon(request):
+            path = urlsplit(request.url).path
+            self.sent.append((path, json.loads(request.post_data or "{}")))
+
+    def _note_answer(self, request: Request) -> None:
+        self.answered += is_beacon(request)
 
     def _note_refusal(self, kind: str, text: str) -> None:
         if kind == "error" and "Content Security Policy" in text:
             self.troubles.append(text)
+
+
+def is_beacon(request: Request) -> bool:
+    return urlsplit(request.url).path in ("/t/click", "/t/signup")
 
 
 def earned(sale: dict[str, Any]) -> list[tuple[str, int, str]]:

@@ -13,8 +13,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
 A_MINUTE_AND_A_HALF = 90 / 86_400  # the doors keep a program for a minute
 
 
-def clicks_of(stack: Stack) -> tuple[int, int]:
-    return stack.clicks("ann"), stack.clicks("bob")
+def clicks_of(stack: Stack, *, at_least: int = 0) -> tuple[int, int]:
+    """Ann's and Bob's clicks, once Ann's are that many."""
+    return stack.clicks("ann", at_least=at_least), stack.clicks("bob")
 
 
 @pytest.mark.parametrize("path", ["/?via=ann", "/?via=Ann", "/aff/ann", "/?a=1&via=ann&b=2"])
@@ -27,7 +28,7 @@ def test_a_link_is_one_click(shopper: Callable[..., Shopper], stack: Stack, path
     sam.page.reload()
     sam.await_tracker()
     assert len(sam.clicks_sent) == 1
-    assert clicks_of(stack) == (ann + 1, bob)
+    assert clicks_of(stack, at_least=ann + 1) == (ann + 1, bob)
 
 
 def test_a_key_in_any_case_earns(shopper: Callable[..., Shopper]) -> None:
@@ -46,7 +47,7 @@ def test_a_short_link_is_one_visit_and_one_click(
     token = sam.token
     assert token and token.endswith("_ann")
     assert earned(sam.buy("#course")) == [("ann", 980, "pending")]
-    assert clicks_of(stack) == (ann + 1, bob)
+    assert clicks_of(stack, at_least=ann + 1) == (ann + 1, bob)
 
 
 def test_a_short_link_into_a_payment_link(shopper: Callable[..., Shopper], stack: Stack) -> None:
@@ -56,7 +57,7 @@ def test_a_short_link_into_a_payment_link(shopper: Callable[..., Shopper], stack
     short = f"{stack.place.base_url}/r/{stack.demo['program_id']}/ann"
     sam.page.goto(f"{short}?to={link}")
     assert earned(sam.pay()) == [("ann", 980, "pending")]
-    assert stack.clicks("ann") == ann + 1
+    assert stack.clicks("ann", at_least=ann + 1) == ann + 1
 
 
 def test_single_page_navigation(shopper: Callable[..., Shopper]) -> None:
@@ -111,7 +112,7 @@ def test_consent_given_and_withdrawn(shopper: Callable[..., Shopper], stack: Sta
     assert token and sam.reference_of("#course") == token
     sam.page.get_by_role("button", name="No").click()
     assert (sam.token, sam.traces_left(), sam.reference_of("#course")) == (None, [], None)
-    assert stack.clicks("ann") == ann + 1
+    assert stack.clicks("ann", at_least=ann + 1) == ann + 1
 
 
 def test_global_privacy_control_is_a_no(shopper: Callable[..., Shopper]) -> None:
