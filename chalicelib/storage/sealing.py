@@ -8,6 +8,7 @@ Locally a key file (mode 600) does, through ``cryptography``, which is not shipp
 import base64
 import os
 import secrets
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -77,14 +78,18 @@ class FileSealer:
         return AESGCM(self._key())
 
     def _key(self) -> bytes:
+        """The key; made whole beside its place and moved there, so that of two processes that
+        start at once neither reads a half of it."""
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:
-                return self.path.read_bytes()
+            beside = self.path.with_name(f"{self.path.name}.{secrets.token_hex(8)}")
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(secrets.token_bytes(32))
+            with suppress(FileExistsError):
+                os.link(beside, self.path)
+            beside.unlink()
+        self.path.chmod(0o600)  # whatever a copy or a backup made of it
         return self.path.read_bytes()
 
     def seal(self, secret: str, *, place: str) -> str:
