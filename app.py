@@ -4,7 +4,15 @@ import sys
 
 from chalice.app import Chalice
 
-from chalicelib.entrypoints import api, schedules, stripe_doors, website, wiring
+from chalicelib.entrypoints import (
+    api,
+    api_connections,  # noqa: F401  its doors are the API's
+    api_jobs,  # noqa: F401  its doors are the API's
+    schedules,
+    stripe_doors,
+    website,
+    wiring,
+)
 
 if "deploy" in sys.argv[1:] and sys.argv[0].rpartition("/")[2].startswith("chalice"):
     raise SystemExit(

@@ -22,9 +22,9 @@ def tables_of(stage: str) -> Mapping[Table, str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """``tables`` by the house's name for them. ``key_file`` (local) or ``kms_key`` (deployed)
-    seals secrets. ``base_url`` is for schedules and mails alone: requests derive their own.
-    ``warm`` names the doors (website, webhook, api) that this process serves alone: what they need
-    is made while it starts."""
+    seals secrets. ``base_url`` is where Stripe and people are sent to; other answers derive the
+    address from their request. ``warm`` names the doors (website, webhook, api) that this process
+    serves alone: what they need is made while it starts."""
 
     stage: str
     tables: Mapping[Table, str]

@@ -28,6 +28,8 @@ CACHE = REPOSITORY / "build" / "dependencies"
 PIP_SECONDS = 600
 BOTOCORE_MODELS = frozenset({"dynamodb", "kms"})
 """The services that the house calls; botocore brings a description of every one there is."""
+UNUSED = ("boto3/data", "boto3/examples", "stripe/params")
+"""What is for other tools: Stripe's params are types alone, imported by type checkers."""
 _CHALICE_FILES = ("__init__.py", "app.py")
 _METADATA_KEPT = ("METADATA", "LICENSE", "LICENCE", "NOTICE", "COPYING", "licenses")
 _NEVER_READ = frozenset({".pyi", ".pyx", ".pxd", ".c", ".h", ".typed", ".exe"})
@@ -113,7 +115,7 @@ def _add_chalice(tree: Path) -> None:
 def _prune(tree: Path) -> None:
     """Drop what nothing reads at run time. Licences and versions stay."""
     shutil.rmtree(tree / "bin", ignore_errors=True)
-    for unused in ("boto3/data", "boto3/examples"):
+    for unused in UNUSED:
         shutil.rmtree(tree / unused, ignore_errors=True)
     for model in (tree / "botocore" / "data").iterdir():
         if model.is_dir() and model.name not in BOTOCORE_MODELS:

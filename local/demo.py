@@ -11,14 +11,17 @@ import argparse
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from chalicelib.core.program import DEFAULT_RULE, Partner, Program, Website
-from chalicelib.core.refusals import NotFound, Unauthorised
+from chalicelib.core.refusals import NotFound, Refusal, Unauthorised
 from chalicelib.entrypoints import wiring
 from chalicelib.entrypoints.api_shapes import referral_link
+from chalicelib.flows.connect_with_key import connect_with_key
+from chalicelib.flows.disconnect import close
 from chalicelib.flows.manage_partners import PartnerChange, create_partner
 from chalicelib.flows.manage_programs import (
     ProgramChange,
@@ -30,8 +33,14 @@ from chalicelib.flows.manage_programs import (
     new_connection_id,
 )
 from chalicelib.flows.read_partner import find_partner
+from chalicelib.storage import keys
+from chalicelib.storage.connection_records import Connection
+from chalicelib.storage.keys import Scope
+from chalicelib.storage.store import Remove
 from local.clock import ShiftedClock
 from local.demo_goods import DemoStripe
+from local.demo_platform import make_platform
+from local.own_stripe import KEY
 from local.place import Place
 
 CURRENCY = "eur"
@@ -47,8 +56,17 @@ ACME_TERMS = {
 class Demo:
     """`house` has the stores of the app; `now` is in milliseconds, on the shifted clock."""
 
-    def __init__(self, place: Place, house: wiring.House, seed: "Seed", *, now: int) -> None:
+    def __init__(
+        self,
+        place: Place,
+        house: wiring.House,
+        seed: "Seed",
+        *,
+        now: int,
+        own_key: str = "",
+    ) -> None:
         self._place = place
+        self._own_key = own_key
         self._house = house
         self._now = now
         self._seed = seed
@@ -64,12 +82,15 @@ class Demo:
         partners = {key: self._partner(acme, key) for key in PARTNERS}
         for key in PARTNERS:
             self._partner(beta, key)
-        connection = self._connection(acme)
+        connection = self._own_connection(acme) if self._own_key else self._connection(acme)
+        if not self._own_key:
+            make_platform(self._place, self._house, self._seed, now=self._now)
         write_private(self._place.shop_file, goods)
         demo = {
             "base_url": self._place.base_url,
             "shop_url": self._place.shop_url,
             "fake_stripe_url": self._place.fake_stripe_url,
+            "stripe_api_base": self._house.settings.stripe_api_base or self._place.fake_stripe_url,
             "stripe_api_key": self._seed["stripe_api_key"],
             "program_id": acme.id,
             "api_key": self._api_key(acme, "acme_api_key"),
@@ -146,10 +167,15 @@ class Demo:
 
     def _connection(self, program: Program) -> dict[str, str]:
         """The webhook endpoint at Stripe first, since only it tells the secret; then ours."""
+        self._close(self._seed.get("own_connection"), "this run has no STRIPE_KEY")
         kept = self._seed.get("connection") or {}
         known = kept and self._house.connections.get(kept["id"])
         stale = known and known.program != program.id
+        if known and known.state == "closed":
+            self._remove(known)
+            known = None
         if not kept or stale or not self._stripe.move_endpoint(kept["endpoint"], kept["id"]):
+            self._close(kept.get("id"), "the fake Stripe knows it no more")
             kept = self._stripe.make_endpoint(new_connection_id())
             known = None
             self._seed.keep("connection", kept)
@@ -166,6 +192,36 @@ class Demo:
                 now=self._now,
             )
         return kept
+
+    def _own_connection(self, program: Program) -> dict[str, str]:
+        """The account of the reader's own key, from now on (by Stripe's clock), in place of that
+        at the fake. It has no endpoint, since Stripe cannot reach this machine."""
+        connected = connect_with_key(
+            Scope(program.id, "test"),
+            self._own_key,
+            base_url="",
+            store=self._house.store,
+            sealer=self._house.sealer,
+            now=int(time.time() * 1000),
+            api_base=self._house.settings.stripe_api_base,
+        )
+        before = self._seed.get("own_connection")
+        self._seed.keep("own_connection", connected.connection.id)
+        if before != connected.connection.id:
+            self._close(before, "this run has another STRIPE_KEY")
+        kept = self._seed.get("connection") or {}
+        self._close(kept.get("id"), "this run asks the reader's own Stripe")
+        return {"id": connected.connection.id, "secret": ""}
+
+    def _close(self, connection_id: str | None, because: str) -> None:
+        if connection_id:
+            close(connection_id, because, store=self._house.store, now=self._now)
+
+    def _remove(self, connection: Connection) -> None:
+        """It is made anew with the secrets that its closing forgot."""
+        key = keys.connection(connection.id)
+        item = self._house.store.get([key])[key]
+        self._house.store.commit([Remove(key, item.version)])
 
 
 class Seed:
@@ -208,7 +264,11 @@ def main() -> None:
     place = Place(port=asked.port, state_dir=asked.state_dir.resolve())
     wiring.set_clock(ShiftedClock(place.clock_file))
     seed = Seed(place.state_dir / "seed.json")
-    Demo(place, wiring.stores(), seed, now=wiring.now_ms()).make()
+    own_key = os.environ.get(KEY, "")
+    try:
+        Demo(place, wiring.stores(), seed, now=wiring.now_ms(), own_key=own_key).make()
+    except Refusal as refusal:
+        raise SystemExit(refusal.message) from None
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from local.own_stripe import NOBODYS
 from local.place import HOST, REPOSITORY
 from local.processes import Child, Recipe
 
@@ -23,7 +24,7 @@ def ministack_environment(*, port: int, folder: Path) -> dict[str, str]:
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "MINISTACK_", "LOCALSTACK_"))
+        if not name.startswith(("AWS_", "MINISTACK_", "LOCALSTACK_")) and name not in NOBODYS
     }
     return inherited | {
         "GATEWAY_PORT": str(port),

@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.own_stripe import NOBODYS
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 
@@ -62,8 +64,11 @@ class Place:
         return self.state_dir / "shop.json"
 
     def environment(self) -> dict[str, str]:
-        """The environment of every child: this machine's, made deaf to real AWS accounts."""
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        """The environment of every child: this machine's, made deaf to real AWS accounts, and
+        without a key that only one of them is given."""
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith("AWS_") and k not in NOBODYS
+        }
         here = ",".join(filter(None, [inherited.get("NO_PROXY"), "localhost", HOST]))
         return inherited | {
             "AWS_ENDPOINT_URL": self.aws_url,

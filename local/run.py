@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from local.own_stripe import NotToBeUsed, OwnStripe, own_stripe
 from local.parts import Parts
 from local.place import HOST, Place
 from local.runner import CannotRun, Runner
@@ -25,9 +26,10 @@ FOUR_PORTS = 4
 def main() -> None:
     try:
         place, parts = _asked_for()
+        own = _own_stripe()
         os.umask(0o077)  # the state holds keys and e-mails; the children inherit this
         place.state_dir.mkdir(parents=True, exist_ok=True)
-        runner = Runner(place, parts)
+        runner = Runner(place, parts, own)
         with _only_one_here(place):
             runner.listen_to_signals()
             runner.clear_leftovers()
@@ -47,6 +49,13 @@ def _asked_for() -> tuple[Place, Parts]:
         raise CannotRun(f"PORT is {port!r}; it must be a number from 1024 to 65532.")
     state_dir = Path(os.environ.get("STATE_DIR") or ".local").resolve()
     return Place(port=int(port), state_dir=state_dir), parts
+
+
+def _own_stripe() -> OwnStripe | None:
+    try:
+        return own_stripe(os.environ)
+    except NotToBeUsed as reason:
+        raise CannotRun(str(reason)) from None
 
 
 @contextlib.contextmanager

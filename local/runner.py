@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from local.clock import kept_offset_seconds, tell_fake_stripe
+from local.own_stripe import OwnStripe
 from local.parts import Parts
 from local.place import Place
 from local.processes import Child, Recipe, end_leftovers
@@ -29,14 +30,14 @@ class Stopped(Exception):
 class Runner:
     """A child that dies is started again, but for MiniStack: what it held in memory is gone."""
 
-    def __init__(self, place: Place, parts: Parts) -> None:
-        self._place = place
+    def __init__(self, place: Place, parts: Parts, own: OwnStripe | None = None) -> None:
+        self._place, self._own = place, own
         self._label = f"refledger:{place.state_dir}:"
         self._asked_to_stop = False
         self._children_file = place.state_dir / "children.json"
         self._pid_file = place.state_dir / "app.pid"
-        self._children = {one.name: self._child(one) for one in recipes(place, parts)}
-        self._demo = self._child(demo_recipe(place, parts))
+        self._children = {one.name: self._child(one) for one in recipes(place, parts, own)}
+        self._demo = self._child(demo_recipe(place, parts, own))
 
     def listen_to_signals(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -88,7 +89,7 @@ class Runner:
         self._make_demo_data()
         self._await_ready("shop")
         say(f"Refledger is ready on {place.base_url}")
-        say(first_steps(place))
+        say(first_steps_with_own_stripe(place) if self._own else first_steps(place))
 
     def _start(self, name: str) -> None:
         child = self._children[name]
@@ -179,6 +180,21 @@ def first_steps(place: Place) -> str:
 
   The API key and all that a script needs: {place.demo_file}
   Ctrl-C stops everything and keeps its state."""
+
+
+def first_steps_with_own_stripe(place: Place) -> str:
+    return f"""
+  The program Acme is connected to your Stripe account's test mode.
+  1. Put the script on a page of yours, or open a test Payment Link with a token of ann's:
+       <script async src="{place.base_url}/t/PROGRAM_ID.js"></script>
+       https://buy.stripe.com/test_…?client_reference_id=0123456789abcdefghijkl_ann
+  2. Pay there with 4242 4242 4242 4242; some seconds later:
+       curl {place.base_url}/v1/transactions -H "Authorization: Bearer API_KEY"
+
+  PROGRAM_ID and API_KEY stand in {place.demo_file}
+  The demo shop sells at the fake Stripe, which this program does not listen to now.
+  Ctrl-C stops everything and keeps its state; the key is kept sealed, and forgotten by a run
+  without STRIPE_KEY."""
 
 
 def say(text: str) -> None:

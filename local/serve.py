@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +69,18 @@ def main() -> None:
         door = control if request.target.startswith(PREFIX) else gateway
         return door.answer(request)
 
-    _serve(WebServer(HOST, place.port, answer), schedules, streams)
+    ticking = {"schedules": schedules.tick_until, "streams": streams.feed_until}
+    if asked.feed:
+        from local.feed import Feed
+
+        ticking["feed"] = Feed(wiring.stores).look_until
+    _serve(WebServer(HOST, place.port, answer), ticking)
 
 
-def _serve(server: WebServer, schedules: Schedules, streams: Streams) -> None:
+def _serve(server: WebServer, ticking: Mapping[str, Callable[[threading.Event], None]]) -> None:
     stopping = threading.Event()
     loops = [
-        threading.Thread(target=schedules.tick_until, args=[stopping], name="schedules"),
-        threading.Thread(target=streams.feed_until, args=[stopping], name="streams"),
+        threading.Thread(target=tick, args=[stopping], name=name) for name, tick in ticking.items()
     ]
 
     def stop(*_: Any) -> None:
@@ -134,6 +138,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--app", default="app", help="the module that has `app`")
     parser.add_argument("--wiring", default="chalicelib.entrypoints.wiring")
     parser.add_argument("--resources", type=Path, default=RESOURCES)
+    parser.add_argument("--feed", action="store_true", help="read Stripe's list of events")
     return parser.parse_args()
 
 

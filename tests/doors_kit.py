@@ -21,8 +21,9 @@ from chalicelib.flows.manage_programs import create_api_key, create_connection, 
 from chalicelib.flows.mature_rewards import mature_rewards
 from chalicelib.flows.sweep import Swept, sweep
 from chalicelib.settings import Settings
+from chalicelib.storage.job_records import Job, job_item
 from chalicelib.storage.records import Connection
-from chalicelib.storage.store import Key, Write
+from chalicelib.storage.store import Key, Put, Write
 from local.gateway import Gateway
 from local.http_wire import Request
 from tests.builders.stripe_bodies import as_body, build_event, signed
@@ -31,6 +32,7 @@ from tests.fakes.memory_store import MemoryStore
 
 BASE_URL = "https://refer.example.com"
 SITE = "https://shop.example.com"
+NO_STRIPE = "http://127.0.0.1:9"  # nobody listens there, until `with_stripe`
 PAYMENT_LINK = "https://buy.stripe.com/test_28o5kD2vC1"
 WEBHOOK_SECRET = "whsec_" + "d" * 24
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130 Safari/537.36"
@@ -93,7 +95,13 @@ class Doors:
 
     def __post_init__(self) -> None:
         self.house = House(
-            Settings(stage="test", tables={}, key_file=str(self.folder / "key")), self.store
+            Settings(
+                stage="test",
+                tables={},
+                key_file=str(self.folder / "key"),
+                stripe_api_base=NO_STRIPE,
+            ),
+            self.store,
         )
         wiring.set_house(self.house)
         wiring.set_clock(self.clock)
@@ -121,23 +129,51 @@ class Doors:
     def a_key(self, program: Program, mode: Mode) -> str:
         return create_api_key(program, mode=mode, name="", store=self.store, now=self.clock.ms)
 
-    def a_connection(self, *, livemode: bool = False, secret: str = WEBHOOK_SECRET) -> Connection:
+    def a_connection(
+        self,
+        *,
+        id: str = "",
+        account: str = "acct_1",
+        livemode: bool = False,
+        secret: str = WEBHOOK_SECRET,
+        api_key: str = "",
+    ) -> Connection:
         return create_connection(
             self.program,
-            api_key="",
+            id=id,
+            api_key=api_key,
             webhook_secret=secret,
             livemode=livemode,
-            account="acct_1",
+            account=account,
             store=self.store,
             sealer=self.house.sealer,
             now=self.clock.ms,
         )
+
+    def a_backfill(self, id: str, connection: Connection) -> None:
+        """A job that somebody asked for and that has not begun."""
+        job = Job(
+            id=id,
+            program=connection.program,
+            livemode=connection.livemode,
+            connection=connection.id,
+            kind="backfill",
+            created_at=self.clock.ms,
+            params={"from": 0, "to": self.clock.ms, "preview": False},
+            due_at=self.clock.ms,
+        )
+        self.store.commit([Put(job_item(job, version=0))])
 
     def cold(self) -> None:
         """A process that has just started: nothing is remembered."""
         self.house = House(self.house.settings, self.store)
         wiring.set_house(self.house)
         wiring.set_clock(self.clock)
+
+    def with_stripe(self, url: str) -> "Doors":
+        """A fake Stripe stands at that address."""
+        object.__setattr__(self.house.settings, "stripe_api_base", url)
+        return self
 
     # asking
 
@@ -179,6 +215,9 @@ class Doors:
 
     def post(self, target: str, body: Any = None, key: str | None = None) -> Reply:
         return self.call("POST", target, body, key)
+
+    def delete(self, target: str, key: str | None = None) -> Reply:
+        return self.call("DELETE", target, key=key)
 
     def put(self, target: str, body: Any = None, key: str | None = None) -> Reply:
         return self.call("PUT", target, body, key)

@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -109,10 +110,12 @@ class Stack:
         """Signal the runner and wait; returns its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.output += self.process.communicate(timeout=ENDS_WITHIN_SECONDS)[0].splitlines()
-        if self.process.poll() is None:
-            self.process.kill()
+        if self.process.stdout and not self.process.stdout.closed:
+            late = threading.Timer(ENDS_WITHIN_SECONDS, self.process.kill)
+            late.start()
+            self.output += self.process.stdout.read().splitlines()  # what is buffered, too
+            late.cancel()
+            self.process.stdout.close()
         return self.process.wait()
 
 

@@ -30,8 +30,8 @@ class View:
     """One object's account of a payment.
 
     ``amount`` was paid of ``total``; ``net`` is what ``total`` is without tax and shipping.
-    ``outside`` is the part of ``amount`` paid outside Stripe. ``exact`` says that the object
-    itself names ``paid_at``; otherwise it is the time of the event.
+    ``outside`` is the part of ``amount`` paid outside Stripe, which not every telling knows.
+    ``exact`` says that the object itself names ``paid_at``; otherwise it is the event's time.
     """
 
     kind: ViewKind
@@ -49,21 +49,21 @@ class View:
     def join(self, other: "View") -> "View":
         newest = max(self, other, key=_view_order)
         paid = [view for view in (self, other) if view.paid]
+        outside = max(view.outside for view in paid or (self, other))
         if not paid:
-            return newest
+            return replace(newest, outside=outside)
         exact = [view for view in paid if view.exact]
         earliest = min(view.paid_at for view in exact or paid)
-        return replace(newest, paid_at=earliest, exact=bool(exact))
+        return replace(newest, paid_at=earliest, exact=bool(exact), outside=outside)
 
 
-def _view_order(view: View) -> tuple[bool, Ms, int, int, int, int, str, Ms, bool]:
+def _view_order(view: View) -> tuple[bool, Ms, int, int, int, str, Ms, bool]:
     return (
         view.paid,
         view.told_at,
         view.amount,
         view.net,
         view.total,
-        view.outside,
         view.currency,
         view.paid_at,
         view.exact,
@@ -105,15 +105,17 @@ class Refund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundedTotal:
-    """What a charge says was refunded of it so far (cumulative)."""
+    """What a charge says was refunded of it so far (cumulative). ``asked``: when it was asked, and
+    all its refunds were told by their ids."""
 
     charge: str
     amount: int
     told_at: Ms
     intent: str = ""
+    asked: bool = False
 
     def join(self, other: "RefundedTotal") -> "RefundedTotal":
-        newest = max(self, other, key=lambda total: (total.told_at, total.amount))
+        newest = max(self, other, key=lambda total: (total.told_at, total.amount, total.asked))
         return replace(newest, intent=max(self.intent, other.intent))
 
 

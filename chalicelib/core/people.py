@@ -257,6 +257,16 @@ def profile_of(people: People, person: Person) -> Profile | None:
     return replace(newest, created_at=min(p.created_at for p in told))
 
 
+def earliest_conversions(people: People) -> dict[str, Conversion]:
+    """Conversions by whose they are: only the earliest of each decides anything."""
+    earliest: dict[str, Conversion] = {}
+    for told in people.conversions.values():
+        by = f"{told.identity}|{'verified' if told.verified else 'claim'}"
+        named = replace(told, id=by)
+        earliest[by] = earliest[by].join(named) if by in earliest else named
+    return earliest
+
+
 def kept_out(people: People, identities: Iterable[Identity], at: Ms) -> bool:
     """Whether metadata ``refledger=false`` kept one of the identities out at that time."""
     for identity in identities:

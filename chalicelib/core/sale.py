@@ -25,6 +25,9 @@ from chalicelib.core.facts import (
 
 UNCLAIMED_WAIT_MS = 72 * 3_600_000  # how long a payment waits for its invoice or session
 DUPLICATE_WITHIN_MS = 3_600_000  # a told payment this near to Stripe's may be the same one
+ASK_AFTER_MS = 3_600_000  # how long what Stripe could answer waits to be told without asking
+ASK_AGAIN_MS = 86_400_000  # how long an answer stands that settled nothing
+UNASKED_MS = UNCLAIMED_WAIT_MS - ASK_AFTER_MS  # how long a question waits for somebody to ask it
 
 F = TypeVar("F")
 
@@ -216,6 +219,8 @@ def refunded_of(sale: Sale) -> tuple[int, str]:
             refunded += amount
         elif amount > _explained(by_charge[group], min(total.told_at for total in totals)):
             unresolved = "the refunds told by id are less than the charge says was refunded"
+            if any(total.asked for total in totals):
+                unresolved += ", and Stripe says so too"
     if not refunded and not any(view.kind is not ViewKind.API for view in sale.views.values()):
         refunded = sum(refund.amount for refund in sale.refunds_told.values() if refund.counts)
     return refunded, unresolved
@@ -234,3 +239,27 @@ def release_at(sale: Sale, summary: Summary, *, hold_days: int) -> Ms:
     if sale.is_claimed or sale.settled_by_stripe:
         return held_until
     return max(held_until, summary.paid_at + UNCLAIMED_WAIT_MS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What only Stripe can answer of a sale: ``claims`` (what the payment is for), ``refunds``
+    (which there were), ``customer`` (who it is). From ``at`` on it is to be asked."""
+
+    at: Ms
+    about: tuple[str, ...]
+
+
+def question_of(sale: Sale, summary: Summary, *, unknown_owner: bool) -> Question | None:
+    """What is to be asked about the sale. Of claims and the customer once; of refunds that
+    disagree once a day."""
+    asked: dict[str, Ms] = {}
+    if summary.paid and not sale.settled_by_stripe:
+        if not sale.is_claimed:
+            asked["claims"] = summary.paid_at + ASK_AFTER_MS
+        if unknown_owner:
+            asked["customer"] = summary.paid_at + ASK_AFTER_MS
+    if summary.unresolved:
+        newest = max(sale.refunded_totals.values(), key=lambda total: (total.told_at, total.asked))
+        asked["refunds"] = newest.told_at + (ASK_AGAIN_MS if newest.asked else ASK_AFTER_MS)
+    return Question(at=min(asked.values()), about=tuple(sorted(asked))) if asked else None

@@ -11,7 +11,17 @@ from chalicelib.core.facts import Identity, Ms
 from chalicelib.core.ledger import Entry, Position, difference, postings
 from chalicelib.core.program import Program
 from chalicelib.core.rewards import Target
-from chalicelib.core.sale import DUPLICATE_WITHIN_MS, Sale, Summary, join_all, release_at, summarise
+from chalicelib.core.sale import (
+    DUPLICATE_WITHIN_MS,
+    UNASKED_MS,
+    Question,
+    Sale,
+    Summary,
+    join_all,
+    question_of,
+    release_at,
+    summarise,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +30,9 @@ class SettledSale:
 
     ``positions`` are by ``<partner key>|<currency>``. ``released`` says that its hold has passed.
     ``entries`` counts the entries ever posted for it: the next one's id is made from it.
-    ``due_at`` is when its reward may be released, 0 while nothing waits for that.
+    ``due_at`` is when its reward may be released, 0 while nothing waits for that. ``question`` is
+    what Stripe is to be asked about it; ``unasked`` when a question was to be asked that nobody
+    asked in time (0: none).
     ``household`` and ``pointer`` say where the sale stands among its customer's.
     """
 
@@ -38,6 +50,8 @@ class SettledSale:
     held: str = ""
     possible_duplicate: bool = False
     due_at: Ms = 0
+    question: Question | None = None
+    unasked: Ms = 0
     trace: tuple[Considered, ...] = ()
 
     def summary(self) -> Summary:
@@ -99,11 +113,14 @@ def settle(
     possible_duplicate: bool,
     release: bool,
     now: Ms,
+    unknown_owner: bool = False,
 ) -> Settlement:
     """Post the difference between the target and what was posted so far.
 
     ``periods`` are the payout periods of the balances concerned, by position name. ``release``
-    lets a reward whose hold has passed become payable (the scheduled job alone asks for it).
+    lets a reward whose hold has passed become payable (the scheduled job alone asks for it), and a
+    question that nobody asked lapse. ``unknown_owner`` says that nothing is known of the customer
+    but Stripe's id.
     """
     held = _held(summary, possible_duplicate and not before.sale.confirmed)
     hold_days = program.terms(summary.paid_at).hold_days
@@ -131,19 +148,32 @@ def settle(
             _entry(before.sale.canonical, number, name, moved, stood, held or target.because, now)
         )
     waits = bool(any(position.pending for position in positions.values())) and not held
+    question = question_of(before.sale, summary, unknown_owner=unknown_owner)
+    unasked = before.unasked
+    if release and question and question.at + UNASKED_MS <= now:
+        unasked = question.at
+    if question and (question.at <= unasked or (waits and _would_wait(question, due_at))):
+        question = None
     after = replace(
         before,
         positions=positions,
-        released=released,
+        released=released and bool(positions),
         entries=number,
         credited=target.partner,
         because=target.because,
         held=held,
         possible_duplicate=possible_duplicate and not before.sale.confirmed,
         due_at=due_at if waits else 0,
+        question=question,
+        unasked=unasked,
         trace=target.trace,
     )
     return Settlement(after=after, entries=tuple(entries), changes=changes)
+
+
+def _would_wait(question: Question, due_at: Ms) -> bool:
+    """Whether a reward that is due would wait for an answer that decides nothing about it."""
+    return question.about == ("customer",) and due_at < question.at + UNASKED_MS
 
 
 def _held(summary: Summary, possible_duplicate: bool) -> str:

@@ -56,7 +56,7 @@ def answering(door: str) -> Callable[[Handler], Handler]:
                 log(door, "refused", status=refusal.status, because=refusal.code)
                 return refused(refusal)
             except Exception as error:
-                log(door, "bug", status=500, error=type(error).__name__, where=_where(error))
+                log(door, "bug", status=500, error=type(error).__name__, where=where_of(error))
                 body = {"message": "Something broke on our side. It was noted.", "errors": {}}
                 return _json({**body, "code": "bug", "status": 0}, 500)
             log(door, "answered", status=response.status_code)
@@ -67,7 +67,7 @@ def answering(door: str) -> Callable[[Handler], Handler]:
     return wrap
 
 
-def _where(error: BaseException) -> str:
+def where_of(error: BaseException) -> str:
     """File and line of the innermost frame: enough to find a bug, nothing of the data."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
@@ -119,6 +119,17 @@ def base_url(request: Request) -> str:
     asked = requested_path(request)
     prefix = own[: -len(asked)] if own.endswith(asked) else ""
     return f"{scheme}://{context.get('domainName', 'localhost')}{prefix}"
+
+
+def address(request: Request) -> str:
+    """Where Stripe and people are sent to: the address that this deployment was given, which the
+    platform is registered with, else the one that the request came to."""
+    from chalicelib.entrypoints import wiring
+    from chalicelib.flows.keep_base_url import read_base_url
+
+    house = wiring.stores()
+    known = house.settings.base_url or read_base_url(store=house.store)
+    return known or base_url(request)
 
 
 def requested_path(request: Request) -> str:

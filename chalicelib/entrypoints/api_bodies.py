@@ -1,5 +1,6 @@
 """The API's request bodies. Unknown fields are refused, so that a misspelt one is not lost."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -8,6 +9,7 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
+    StringConstraints,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -38,6 +40,7 @@ from chalicelib.entrypoints.api_fields import (
     Text,
     without,
 )
+from chalicelib.stripe_adapter.credentials import KEY, NO_KEY, NO_WHSEC
 
 MAX_FIELDS = 100  # of one body
 MAX_ERRORS = 20  # that one answer tells: it must not grow with what was sent
@@ -181,6 +184,53 @@ class PayoutBody(Body):
     partner: PartnerName
     currency: Currency
     expected_minor: SignedMinor
+
+
+WHSEC = r"^(new|whsec_[!-~]{10,250})$"
+NEITHER = f'{NO_WHSEC} Or "new", for one of an endpoint that is made anew.'
+StripeKey = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    without(lambda text: "" if re.fullmatch(KEY, text) else NO_KEY),
+    WithJsonSchema({"type": "string", "pattern": KEY}),
+]
+SigningSecret = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    without(lambda text: "" if re.fullmatch(WHSEC, text) else NEITHER),
+    WithJsonSchema({"type": "string", "pattern": WHSEC}),
+]
+
+
+class ConnectionBody(Body):
+    api_key: StripeKey
+
+
+class RotateBody(Body):
+    """One of both; nothing at all, and the webhook's secret is made anew."""
+
+    api_key: StripeKey | None = None
+    webhook_secret: SigningSecret | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "RotateBody":
+        if self.api_key is not None and self.webhook_secret is not None:
+            raise ValueError("Give api_key or webhook_secret, not both.")
+        return self
+
+
+class ReconciliationBody(Body):
+    """The time looked at: the last three days where nothing is said."""
+
+    connection: Key
+    since: Day | None = Field(default=None, alias="from")
+    until: Day | None = Field(default=None, alias="to")
+
+
+class BackfillBody(Body):
+    connection: Key
+    since: Day = Field(alias="from")
+    preview: StrictBool = False
 
 
 class Setting(Body):

@@ -2,6 +2,7 @@
 
     python -m chalicelib.entrypoints.cli --local program create Acme --url https://acme.example
     python -m chalicelib.entrypoints.cli --stage prod key create prg_… --mode live
+    python -m chalicelib.entrypoints.cli --stage prod backfill con_… --from 2025-01-01 --preview
     python -m chalicelib.entrypoints.cli --stage prod rebuild --into prod-2
 
 ``--local [STATE_DIR]`` works on a local run (``make run``) while it is up; ``--stage`` on the
@@ -24,8 +25,10 @@ from chalicelib.core.facts import Ms
 from chalicelib.core.money import currency_code
 from chalicelib.core.program import Website
 from chalicelib.core.refusals import Refusal
-from chalicelib.entrypoints import wiring
-from chalicelib.entrypoints.cli_connection import create_connection
+from chalicelib.entrypoints import cli_connection, wiring
+from chalicelib.entrypoints.cli_jobs import add_commands as add_job_commands
+from chalicelib.entrypoints.cli_platform import set_platform
+from chalicelib.entrypoints.cli_platform import start as start_oauth
 from chalicelib.entrypoints.wiring import House
 from chalicelib.flows.manage_partners import PartnerChange, create_partner
 from chalicelib.flows.manage_programs import (
@@ -84,7 +87,7 @@ def _environment(asked: argparse.Namespace) -> Mapping[str, str]:
         {
             "REFLEDGER_STAGE": "local",
             "REFLEDGER_BASE_URL": told["base_url"],
-            "REFLEDGER_STRIPE_API_BASE": told["fake_stripe_url"],
+            "REFLEDGER_STRIPE_API_BASE": told.get("stripe_api_base") or told["fake_stripe_url"],
             "REFLEDGER_KEY_FILE": str(place / "key"),
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{(urlsplit(told['base_url']).port or 0) + 3}",
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -117,10 +120,14 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument("program")
     key.add_argument("--mode", choices=["live", "test"], required=True)
     key.add_argument("--name", default="")
-    connection = _command(things, "connection", "create", create_connection)
-    connection.add_argument("program")
-    connection.add_argument("--base-url", default="", help="where this deployment is reached")
-    connection.add_argument("--mode", choices=["live", "test"], help="the program's, if not said")
+    cli_connection.add_commands(things)
+    platform = _command(things, "platform", "set", set_platform)
+    platform.add_argument("--mode", choices=["live", "test"], required=True)
+    platform.add_argument("--base-url", default="", help="where this deployment is reached")
+    oauth = _command(things, "oauth", "start", start_oauth)
+    oauth.add_argument("program")
+    oauth.add_argument("--mode", choices=["live", "test"], help="the program's, if not said")
+    oauth.add_argument("--base-url", default="", help="where this deployment is reached")
     replay = _command(things, "event", "replay", _replay)
     replay.add_argument("connection", nargs="?", default="")
     replay.add_argument("event", nargs="?", default="")
@@ -128,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     rebuilding = things.add_parser("rebuild", help=(_rebuild.__doc__ or "").split("\n")[0])
     rebuilding.add_argument("--into", required=True, metavar="STAGE", help="with empty tables")
     rebuilding.set_defaults(run=_rebuild)
+    add_job_commands(things)
     return parser
 
 

@@ -13,10 +13,11 @@ from pydantic.json_schema import models_json_schema
 from chalicelib.core.money import CURRENCIES
 from chalicelib.entrypoints import api_bodies
 from chalicelib.entrypoints.openapi_answers import ANSWERS, Schema, closed, ref
-from chalicelib.entrypoints.openapi_routes import JSON, OPERATIONS, SCRIPT, Operation
+from chalicelib.entrypoints.openapi_routes import JSON, OPERATIONS, PAGE, SCRIPT, Operation
 
 BODIES = (
     "ProgramBody PartnerBody PartnerChangeBody CustomerBody TransactionBody RefundBody PayoutBody"
+    " ConnectionBody RotateBody ReconciliationBody BackfillBody"
 ).split()
 
 
@@ -72,8 +73,8 @@ def _responses(operation: Operation) -> Schema:
     if 204 not in operation.answers:
         refusals.add(500)
     answers = {
-        **operation.answers,
         **{status: ref("Error") for status in refusals},
+        **operation.answers,
         415: ref("UnsupportedMediaType"),
     }
     return {str(status): _answer(answers[status], status) for status in sorted(answers)}
@@ -95,28 +96,33 @@ def _parameters(operation: Operation, route: str) -> list[Schema]:
 _SAID = {
     200: "As asked.",
     201: "Made.",
+    202: "Taken on; Location says where to look.",
     204: "Taken; see X-Refledger.",
     302: "On to there.",
+    303: "On to there.",
     304: "As it is known.",
     400: "Not signed by Stripe.",
     401: "No key, or none that is known.",
+    403: "Not from this browser.",
     404: "Not there, or not yours.",
     409: "It contradicts what stands.",
     415: "The body calls itself something that is not read.",
     422: "Something of what was sent is wrong; see errors.",
     500: "Something broke on our side.",
+    502: "Stripe did not do its part.",
     503: "Busy. The same call again completes what is missing.",
 }
 
 
 def _answer(schema: Schema | None, status: int) -> Schema:
     answer: Schema = {"description": _SAID[status]}
-    if status == 302:
+    if status in (202, 302, 303):
         answer["headers"] = {"Location": {"required": True, "schema": {"type": "string"}}}
     if status == 204:
         answer["headers"] = {"X-Refledger": {"required": True, "schema": {"type": "string"}}}
     if schema is not None:
-        kind = "text/javascript" if schema is SCRIPT else JSON
+        kinds = {id(SCRIPT): "text/javascript", id(PAGE): "text/html"}
+        kind = kinds.get(id(schema), JSON)
         answer["content"] = {kind: {"schema": schema}}
     return answer
 

@@ -20,7 +20,10 @@ MOMENT: Schema = {"type": "string", "format": "date-time"}
 CURRENCY: Schema = {"type": "string", "enum": sorted(CURRENCIES)}
 DECIMAL: Schema = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
 STATUSES: Schema = {"type": "string", "enum": ["pending", "payable", "paid", "reversed"]}
-CODES = "invalid unauthorised not_found conflict bad_signature unavailable bug".split()
+CODES = (
+    "invalid key_refused permission_missing unauthorised not_found conflict too_many_endpoints"
+    " bad_signature oauth_refused stripe_refused unavailable stripe_away platform_refused bug"
+).split()
 
 
 def ref(name: str) -> Schema:
@@ -96,6 +99,56 @@ _SETTINGS: dict[str, Schema] = {
 
 def _dated(value: Schema) -> Schema:
     return listing(closed(value=value, starts_on=maybe(MOMENT)))
+
+
+_COUNTS_BY_WORD: Schema = {"type": "object", "additionalProperties": NUMBER}
+_READ: dict[str, Schema] = {
+    "seen": NUMBER,
+    "found": NUMBER,
+    "healed": NUMBER,
+    "explained": _COUNTS_BY_WORD,
+    "unexplained": NUMBER,
+    "amounts_minor": closed(
+        **{name: by_currency(NUMBER) for name in ("found", "healed", "explained", "unexplained")}
+    ),
+    "examples": listing({"type": "object"}),
+}
+_COMPARED: dict[str, Schema] = {"from": MOMENT, "to": MOMENT, **_READ}
+
+
+def _lines(of: str, minor: str) -> Schema:
+    return listing(
+        closed(**{of: TEXT, "currency": CURRENCY, "transactions": NUMBER, minor: NUMBER})
+    )
+
+
+_BACKFILLED = closed(
+    read=closed(**_READ),
+    transactions_found=NUMBER,
+    transactions_changed=NUMBER,
+    amounts_minor=by_currency(NUMBER),
+    partners=_lines("partner", "reward_minor"),
+    reasons=_lines("because", "reward_minor"),
+    nobody=_lines("because", "amount_minor"),
+)
+
+
+def _job(kind: Schema, result: Schema, **more: Schema) -> Schema:
+    return closed(
+        id=TEXT,
+        kind=kind,
+        connection=TEXT,
+        state={"enum": ["waiting", "running", "done", "failed", "stopped"]},
+        because=maybe(TEXT),
+        done=NUMBER,
+        total=NUMBER,
+        rate={"type": "number"},
+        result=maybe(result),
+        created_at=maybe(MOMENT),
+        started_at=maybe(MOMENT),
+        ended_at=maybe(MOMENT),
+        **more,
+    )
 
 
 ANSWERS: Mapping[str, Schema] = {
@@ -210,7 +263,57 @@ ANSWERS: Mapping[str, Schema] = {
         amount_minor=NUMBER,
         paid_at=maybe(MOMENT),
     ),
+    "Job": {
+        "anyOf": [
+            _job({"const": "reconcile"}, closed(**_COMPARED)),
+            _job(
+                {"const": "backfill"},
+                _BACKFILLED,
+                **{"preview": FLAG, "from": maybe(MOMENT), "transactions_until": maybe(MOMENT)},
+            ),
+            _job({"enum": ["catch_up", "resolve"]}, {"type": "object"}),
+        ]
+    },
+    "Reconciliation": closed(
+        job=TEXT,
+        connection=TEXT,
+        started_at=maybe(MOMENT),
+        ended_at=maybe(MOMENT),
+        **_COMPARED,
+    ),
+    "JobTransaction": closed(
+        transaction=TEXT,
+        now_part_of=maybe(TEXT),
+        new=FLAG,
+        paid_at=maybe(MOMENT),
+        amount=DECIMAL,
+        amount_minor=NUMBER,
+        currency=CURRENCY,
+        partner=maybe(TEXT),
+        rewards=listing(
+            closed(partner=TEXT, amount=DECIMAL, amount_minor=NUMBER, currency=CURRENCY)
+        ),
+        because=TEXT,
+        trace=ref("Trace"),
+    ),
     "SignedUp": closed(data=closed(key=TEXT), status={"const": 1}),
+    "Connection": closed(
+        id=TEXT,
+        account=maybe(TEXT),
+        account_name=maybe(TEXT),
+        currency=maybe(TEXT),
+        livemode=FLAG,
+        how={"enum": ["key", "oauth"]},
+        state={"enum": ["opening", "open", "closed"]},
+        permissions=listing(closed(**{"name": TEXT, "for": TEXT, "granted": FLAG})),
+        warnings=TEXTS,
+        webhook_url=TEXT,
+        endpoint=maybe(closed(id=TEXT, events=TEXTS)),
+        created_at=maybe(MOMENT),
+        closed_at=maybe(MOMENT),
+        closed_because=maybe(TEXT),
+    ),
+    "OAuthLink": closed(link=TEXT, mode={"enum": ["live", "test"]}, expires_at=MOMENT),
     "Received": closed(state={"enum": ["handled", "ignored", "failed", "duplicate"]}, reason=TEXT),
 }
 """By name: what stands under ``data``, and the two forms of a refusal."""

@@ -76,6 +76,7 @@ def _told(
 
 
 SCRIPT: Schema = {"type": "string"}
+PAGE: Schema = {"type": "string"}
 SIGN_UP: Schema = {
     "type": "object",
     "properties": {
@@ -88,6 +89,18 @@ SIGN_UP: Schema = {
         "signature": _text(64, "Hex HMAC-SHA256 of key, line feed, e-mail."),
     },
     "required": ["p", "key"],
+}
+FORM = "application/x-www-form-urlencoded"
+OAUTH_START: Schema = {
+    "type": "object",
+    "properties": {name: _text(64) for name in ("program", "code", "token")},
+    "required": ["program", "code", "token"],
+}
+OAUTH_CALLBACK: dict[str, Schema] = {
+    "state": _text(64),
+    "code": _text(300),
+    "error": _text(100),
+    "error_description": _text(1000),
 }
 CLICK: Schema = {
     "type": "object",
@@ -109,6 +122,12 @@ _LINK = Operation(
     refusals=(404, 503),
     keyed=False,
 )
+
+
+def _pages(*statuses: int, on: int | None = None) -> dict[int, Schema | None]:
+    """A door for people answers all in pages; with ``on`` it mostly leads elsewhere."""
+    return {**({on: None} if on else {}), **dict.fromkeys((*statuses, 500, 503), PAGE)}
+
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/t/{file}"): Operation(
@@ -149,6 +168,72 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         answers=_one("Received"),
         refusals=(400, 404, 503),
         keyed=False,
+    ),
+    ("GET", "/stripe/oauth/start"): Operation(
+        id="get_oauth_start",
+        tag="stripe",
+        says="A page that names the program to which an account is to be connected.",
+        query={"program": PROGRAM_ID, "code": _text(64, "The one-time code of the link.")},
+        answers=_pages(200, 404, 409),
+        keyed=False,
+    ),
+    ("POST", "/stripe/oauth/start"): Operation(
+        id="post_oauth_start",
+        tag="stripe",
+        says="That page's button: spends the code and goes on to Stripe.",
+        body=OAUTH_START,
+        body_type=FORM,
+        answers=_pages(403, 404, 409, on=303),
+        keyed=False,
+    ),
+    ("GET", "/stripe/oauth/callback"): Operation(
+        id="get_oauth_callback",
+        tag="stripe",
+        says="Stripe's way back.",
+        query=OAUTH_CALLBACK,
+        answers=_pages(200, 403, 404, 409, 502),
+        keyed=False,
+    ),
+    ("POST", "/v1/connections"): Operation(
+        id="post_connection",
+        says="Connect a Stripe account by an API key; its webhook is set up.",
+        body="ConnectionBody",
+        answers=_one("Connection", 200, 201),
+        refusals=(404, 409, 422, 502),
+    ),
+    ("GET", "/v1/connections"): _list(
+        "get_connections", "Connection", "Connected Stripe accounts, newest first."
+    ),
+    ("GET", "/v1/connections/{connection}"): _shown(
+        "get_connection", "Connection", "A connected Stripe account.", 404
+    ),
+    ("DELETE", "/v1/connections/{connection}"): Operation(
+        id="delete_connection",
+        says="Disconnect: secrets are forgotten, what was booked stays.",
+        answers=_one("Connection"),
+        query={
+            "remove_endpoint": {
+                "type": "string",
+                "enum": ["1", "0", "true", "false"],
+                "default": "1",
+                "description": "Whether the webhook endpoint at Stripe goes as well.",
+            }
+        },
+        refusals=(404, 422),
+    ),
+    ("POST", "/v1/connections/{connection}/rotate"): Operation(
+        id="post_rotate",
+        says="Another API key of the same account, or another webhook secret.",
+        body="RotateBody",
+        answers=_one("Connection"),
+        refusals=(404, 409, 422, 502),
+    ),
+    ("POST", "/v1/connections/oauth"): Operation(
+        id="post_oauth_link",
+        says="A one-time link to connect a Stripe account by OAuth.",
+        body={"type": "object", "properties": {}, "additionalProperties": False},
+        answers=_one("OAuthLink", 201),
+        refusals=(404, 409, 422),
     ),
     ("GET", "/v1/openapi.json"): Operation(
         id="get_description",
@@ -207,5 +292,31 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("POST", "/v1/payouts"): _told(
         "post_payout", "PayoutBody", "Payout", "Pay all that is payable.", 200, 201
+    ),
+    ("POST", "/v1/reconciliations"): _told(
+        "post_reconciliation",
+        "ReconciliationBody",
+        "Job",
+        "Compare a stretch of time with Stripe, and heal what differs.",
+        202,
+    ),
+    ("GET", "/v1/reconciliations"): _list(
+        "get_reconciliations", "Reconciliation", "Reports of reconciliations, newest first."
+    ),
+    ("POST", "/v1/backfills"): _told(
+        "post_backfill",
+        "BackfillBody",
+        "Job",
+        "Bring in an account's past, or with preview say what would come of it.",
+        202,
+    ),
+    ("GET", "/v1/jobs/{job}"): _shown("get_job", "Job", "How far a job is, what it found.", 404),
+    ("DELETE", "/v1/jobs/{job}"): _shown("delete_job", "Job", "Stop a job.", 404, 409),
+    ("GET", "/v1/jobs/{job}/transactions"): Operation(
+        id="get_job_transactions",
+        says="Sale by sale what a backfill changed, or by its preview would change.",
+        answers={200: page_of("JobTransaction")},
+        query=PAGING,
+        refusals=(404, 409, 422),
     ),
 }

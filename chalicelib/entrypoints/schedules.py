@@ -1,6 +1,7 @@
 """What runs by the clock or by a stream. Each is a Lambda function of its own, so nothing here
 leans on ``app.py``."""
 
+from functools import partial
 from typing import Any
 
 from chalice.app import Blueprint, CloudWatchEvent, Rate
@@ -12,6 +13,7 @@ from chalicelib.storage.store import Key
 
 doors = Blueprint(__name__)
 SECONDS = 240.0  # of the five minutes that .chalice/config.json gives a scheduled function
+JOB_SECONDS = 180.0  # the page under way then has two minutes more, however slow Stripe is
 CLICKS_STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/placeholder/stream/placeholder"
 
 
@@ -51,6 +53,28 @@ def sweep(event: CloudWatchEvent) -> dict[str, Any]:
         ),
     }
     log("sweep", "ran", **told)
+    return told
+
+
+@doors.schedule(Rate(1, unit=Rate.MINUTES), name="run_jobs")
+def run_jobs(event: CloudWatchEvent) -> dict[str, Any]:
+    """What is asked of Stripe apart from any request: catching up, resolving, reconciling."""
+    house = wiring.stores()
+    done = flows.run_jobs.run_jobs(
+        store=house.store,
+        connections=house.connections,
+        stripe=house.stripe,
+        now=wiring.now_ms,
+        until=wiring.deadline(JOB_SECONDS),
+        look_after=partial(
+            flows.keep_endpoint.keep_events,
+            store=house.store,
+            sealer=house.sealer,
+            api_base=house.settings.stripe_api_base,
+        ),
+    )
+    told = {"count": done.pages, "failed": done.failed, "finished": done.finished}
+    log("run_jobs", "busy" if done.busy else "ran", **told)
     return told
 
 

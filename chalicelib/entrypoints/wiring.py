@@ -17,7 +17,12 @@ from chalicelib.storage.store import ItemStore, Store
 
 if TYPE_CHECKING:
     from chalicelib.flows.read_connection import Connections
+    from chalicelib.flows.stripe_platform import WebhookSecrets
     from chalicelib.storage.sealing import Sealer
+    from chalicelib.stripe_adapter.calls import StripeCalls
+    from chalicelib.stripe_adapter.credentials import Credentials
+    from chalicelib.stripe_adapter.oauth import OAuthProvider, Platform
+    from chalicelib.stripe_adapter.pace import Pacer
 
 _clock: Callable[[], datetime] = lambda: datetime.now(UTC)  # noqa: E731
 _lock = threading.Lock()
@@ -25,7 +30,7 @@ _house: "House | None" = None
 
 LATE = {
     "website": "",
-    "webhook": "flows.receive_webhook",
+    "webhook": "flows.receive_webhook flows.receive_connect_webhook",
     "api": """
         entrypoints.api_bodies flows.enrol_customer flows.manage_partners flows.manage_programs
         flows.pay_out flows.read_partner flows.record_sale flows.show_people flows.show_sales
@@ -42,6 +47,7 @@ class House:
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.settings = settings
         self._store = store
+        self._pacers: dict[tuple[str, str], Pacer] = {}
 
     @cached_property
     def store(self) -> Store:
@@ -100,6 +106,29 @@ class House:
         from chalicelib.flows.read_connection import Connections
 
         return Connections(self.store, self.sealer, now_ms)
+
+    @cached_property
+    def connect_secrets(self) -> "WebhookSecrets":
+        """The secrets of the webhook that all accounts connected by OAuth share."""
+        from chalicelib.flows.stripe_platform import WebhookSecrets
+
+        return WebhookSecrets(self.store, self.sealer, now_ms)
+
+    def stripe(self, credentials: "Credentials") -> "StripeCalls":
+        """A job's reads of an account. All that read one account keep its pace together."""
+        from chalicelib.stripe_adapter.calls import StripeCalls
+        from chalicelib.stripe_adapter.pace import Pacer
+
+        whose = (credentials.api_key, credentials.account)
+        pacer = self._pacers.setdefault(whose, Pacer())
+        return StripeCalls(credentials, api_base=self.settings.stripe_api_base, pacer=pacer)
+
+    def oauth_provider(self, platform: "Platform") -> "OAuthProvider":
+        """By which accounts are authorised."""
+        from chalicelib.stripe_adapter.oauth import StripeConnect
+
+        base = self.settings.stripe_api_base
+        return StripeConnect(platform, api_base=base, connect_base=base)
 
     def warm(self, doors: str) -> None:
         """Make what these doors need, during the start of a process and not within the time of its

@@ -67,7 +67,9 @@ _RECORDS = {
     "partner-id": Role.COPIED,
     "partner-email": Role.COPIED,
     "clicks": Role.COPIED,
+    "account": Role.COPIED,
     "told": Role.TELLING,
+    "reconciliations": Role.COPIED,
     "payout": Role.PAYOUT,
     "sale": Role.BOOKED_SALE,
     "household": Role.BOOKED_PEOPLE,
@@ -77,11 +79,15 @@ _RECORDS = {
     "reference": Role.DERIVED,
     "unknown-partner": Role.DERIVED,
     "terms": Role.DERIVED,
+    "backfill-of": Role.DERIVED,
+    "job": Role.DERIVED,  # those that stand are planned anew where these tables are worked on
 }
-OWN = frozenset({keys.rebuild_mark(), keys.deployment()})
+OWN = frozenset({keys.rebuild_mark(), keys.deployment(), keys.job_lease()})
 """What tables say of themselves: not copied, and empty tables may hold it."""
 
-_ALONE = {"program": Role.COPIED, "connection": Role.COPIED, "stream": Role.COPIED}
+_ALONE = dict.fromkeys(
+    ("program", "connection", "stream", "platform", "stripe-account"), Role.COPIED
+)
 
 
 def role_of(key: Key) -> Role:
@@ -89,7 +95,7 @@ def role_of(key: Key) -> Role:
     not know: nothing is left out without a word."""
     match key.table:
         case "sessions":
-            return Role.COPIED
+            return Role.DERIVED if key.pk.startswith(keys.OF_JOBS) else Role.COPIED
         case "clicks":
             return Role.COPIED if key.sk == "click" else Role.DERIVED
         case "inbox":
@@ -172,6 +178,8 @@ def _unhandled(item: Item) -> Item:
     """An event as it was on its arrival. It is not due, so that no sweeper takes it before its
     turn."""
     known = records.read_inbox(item)
+    if known.kept_out:  # its connection may be open again: told now, it would change the books
+        return replace(item, version=0)
     head = InboxHead(
         connection=known.connection,
         id=known.id,

@@ -15,14 +15,16 @@ from chalicelib.core.attribution import (
     referral_of_sale,
     touches_of,
 )
-from chalicelib.core.facts import Ms
+from chalicelib.core.facts import Identity, Ms
 from chalicelib.core.people import (
     MAX_CLAIMS,
     MAX_SEEN_CLAIMS,
     Household,
     SalePointer,
+    emails_told,
     kept_out,
     person_of,
+    profile_of,
 )
 from chalicelib.core.program import Partner
 from chalicelib.core.refusals import Conflict
@@ -72,7 +74,9 @@ def decide(
         return Decision(
             household=household,
             unknown_partners=named - known.keys(),
-            settlement=_settle_alone(sale, before, gathered, now=now) if sale else None,
+            settlement=_settle_alone(sale, before, gathered, now=now, release=release)
+            if sale
+            else None,
             summary=summarise(sale) if sale else Summary(paid=False),
             before=tuple(before),
         )
@@ -99,6 +103,7 @@ def decide(
         possible_duplicate=duplicate,
         release=release,
         now=now,
+        unknown_owner=_unknown(household, standing.owner),
     )
     return Decision(
         household=household,
@@ -111,6 +116,15 @@ def decide(
         still_bound=_still_bound(case, gathered, household),
         unknown_partners=frozenset(names - partners.keys()),
     )
+
+
+def _unknown(household: Household, owner: Identity) -> bool:
+    """Whether nothing is known of a customer of Stripe's but its id."""
+    people = household.people
+    if not owner.startswith("stripe:cus_"):
+        return False
+    person = person_of(people, owner)
+    return not (person.key or emails_told(people, person) or profile_of(people, person))
 
 
 def _refuse_flood(told: Told, household: Household) -> None:
@@ -275,7 +289,7 @@ def _duplicate(
 
 
 def _settle_alone(
-    sale: Sale, before: list[SettledSale], gathered: Gathered, *, now: Ms
+    sale: Sale, before: list[SettledSale], gathered: Gathered, *, now: Ms, release: bool
 ) -> Settlement:
     """A sale of nobody we know: it stands, with its reason, and waits."""
     summary = summarise(sale)
@@ -295,6 +309,6 @@ def _settle_alone(
         program=gathered.program,
         periods={},
         possible_duplicate=False,
-        release=False,
+        release=release,
         now=now,
     )

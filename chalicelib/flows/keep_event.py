@@ -63,9 +63,11 @@ class EventStamp:
             raise AlreadyKept from None
 
     def _put(self, head: InboxHead) -> bool:
-        """Whether it was not there; if it was, and still waits, it is this one's to handle."""
+        """Whether it was not there; if it was, and still waits, or waited for its connection to be
+        opened again, it is this one's to handle."""
         self._item, known = _keep(head, self._raw_body, store=self._store)
-        if known and records.read_inbox(self._item).state != "received":
+        there = records.read_inbox(self._item)
+        if known and there.state != "received" and (head.kept_out or not there.kept_out):
             raise AlreadyKept
         return not known
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from chalicelib.core.facts import Ms
 from chalicelib.core.program import DEFAULTS, Dated, Mode, Program, Rule, Website
-from chalicelib.core.refusals import NotFound, Unauthorised, Unavailable
+from chalicelib.core.refusals import Conflict, NotFound, Unauthorised, Unavailable
 from chalicelib.flows.read_connection import secret_place
+from chalicelib.flows.retry import until_not_stale
 from chalicelib.flows.settle_since import owe_since
 from chalicelib.flows.sign_up import signing_key_place
 from chalicelib.storage import keys, records
@@ -144,21 +145,44 @@ def create_connection(
 ) -> Connection:
     """A connection from a Stripe API key and a webhook secret; both are sealed before they are
     stored. ``id`` may be made beforehand (``new_connection_id``), since Stripe wants the address
-    of the webhook before it gives the secret."""
+    of the webhook before it gives the secret. Raises ``Conflict`` where the program has the account
+    connected already."""
     id = id or new_connection_id()
+
+    def sealed(secret: str, field: str) -> str:
+        return sealer.seal(secret, place=secret_place(program.id, id, field))
+
     connection = Connection(
         id=id,
         program=program.id,
         livemode=livemode,
         account=account,
         created_at=now,
-        sealed_api_key=sealer.seal(api_key, place=secret_place(id, "api_key")) if api_key else "",
-        sealed_webhook_secrets=(
-            sealer.seal(webhook_secret, place=secret_place(id, "webhook_secret")),
-        ),
+        sealed_api_key=sealed(api_key, "api_key") if api_key else "",
+        sealed_webhook_secrets=(sealed(webhook_secret, "webhook_secret"),),
     )
-    store.commit([Put(records.connection_item(connection))])
+    until_not_stale(lambda _: _named(connection, store=store))
     return connection
+
+
+def _named(connection: Connection, *, store: Store) -> None:
+    """Store a new connection as the one that its account has in this program and mode; the row of
+    one that is closed, or gone, leads here from now on."""
+    writes = [Put(records.connection_item(connection))]
+    if connection.account:
+        alias = keys.connected_account(connection.scope, connection.account)
+        row = store.get([alias]).get(alias)
+        if row:
+            place = keys.connection(str(row.body["of"]))
+            known = store.get([place]).get(place)
+            if known and (before := records.read_connection(known)).state != "closed":
+                raise Conflict(
+                    f"This account is connected to this program already, as {before.id}. Give that"
+                    " one another key or secret (connection rotate), or close it first."
+                )
+        named = records.alias_item(alias, connection.id)
+        writes.append(Put(replace(named, version=row.version if row else 0)))
+    store.commit(writes)
 
 
 def new_connection_id() -> str:

@@ -1,11 +1,11 @@
 """The scheduled job that turns pending rewards payable once their hold has passed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from chalicelib.core.facts import Ms
 from chalicelib.core.refusals import Refusal
-from chalicelib.core.sale import Sale
+from chalicelib.core.sale import UNASKED_MS, Sale
 from chalicelib.core.told import Told
 from chalicelib.flows.book_facts import book_facts
 from chalicelib.log import log
@@ -28,41 +28,41 @@ class Matured:
 
 
 def mature_rewards(*, store: Store, now: Ms, until: Callable[[], bool] = lambda: False) -> Matured:
-    """Release every sale that is due by now, one transaction each. A sale that fails is counted
-    and left for the next run; it does not stop the others."""
+    """Release every sale that is due by now, one transaction each; those last about which Stripe
+    should have been asked and was not in time. A sale that fails is counted and left for the next
+    run; it does not stop the others."""
     released = stayed = failed = 0
-    after = ""
-    while True:
-        page = store.find(
-            "records",
-            "due",
-            keys.DUE_RELEASE,
-            after=after,
-            until=keys.due(now, "\U0010ffff"),
-            limit=PAGE,
-        )
-        for found in page.items:
-            assert found.due is not None
-            after = found.due[1]
-            if until():
-                return Matured(released=released, stayed=stayed, failed=failed, finished=False)
-            scope, id = _place(found.due[1])
-            told = Told(sale=Sale(ids=frozenset({id})))
-            try:
-                booked = book_facts(told, scope=scope, store=store, now=now, release=True)
-            except Refusal:
-                failed += 1
-                continue
-            except Exception as error:  # a bug in one must not keep the others waiting for ever
-                log("mature_rewards", "bug", error=type(error).__name__)
-                failed += 1
-                continue
-            if booked.changed and booked.settled and booked.settled.released:
-                released += 1
-            else:
-                stayed += 1
-        if not page.more:
-            return Matured(released=released, stayed=stayed, failed=failed, finished=True)
+    for scope, id in _due(store, now):
+        if until():
+            return Matured(released=released, stayed=stayed, failed=failed, finished=False)
+        told = Told(sale=Sale(ids=frozenset({id})))
+        try:
+            booked = book_facts(told, scope=scope, store=store, now=now, release=True)
+        except Refusal:
+            failed += 1
+            continue
+        except Exception as error:  # a bug in one must not keep the others waiting for ever
+            log("mature_rewards", "bug", error=type(error).__name__)
+            failed += 1
+            continue
+        if booked.changed and booked.settled and booked.settled.released:
+            released += 1
+        else:
+            stayed += 1
+    return Matured(released=released, stayed=stayed, failed=failed, finished=True)
+
+
+def _due(store: Store, now: Ms) -> Iterator[tuple[Scope, str]]:
+    """The sales that are due, page by page."""
+    for kind, by in ((keys.DUE_RELEASE, now), (keys.DUE_ASK, now - UNASKED_MS)):
+        after, more, until = "", by > 0, keys.due(max(by, 0), "\U0010ffff")
+        while more:
+            page = store.find("records", "due", kind, after=after, until=until, limit=PAGE)
+            more = page.more
+            for found in page.items:
+                assert found.due is not None
+                after = found.due[1]
+                yield _place(after)
 
 
 def _place(due: str) -> tuple[Scope, str]:

@@ -4,8 +4,8 @@ whom a checkout's reference names."""
 from collections.abc import Iterable
 from dataclasses import replace
 
-from chalicelib.core.facts import Bond, Conversion, Edge, Identity, Ms, Sighting, Touch, edge
-from chalicelib.core.people import People
+from chalicelib.core.facts import Bond, Edge, Identity, Ms, Sighting, Touch, edge
+from chalicelib.core.people import People, earliest_conversions
 from chalicelib.core.sale import Sale
 from chalicelib.core.told import Reference, Told
 from chalicelib.flows.gather import Gathered, identities_of
@@ -42,20 +42,10 @@ def prepare(told: Told, *, scope: Scope, store: Store, now: Ms) -> tuple[Told, t
     people = replace(
         told.people,
         touches={**{i: seen(t) for i, t in touches.items()}, **owned},
-        conversions=_earliest_conversions(told.people),
+        conversions=earliest_conversions(told.people),
     )
     people = _with_identities(people, sale)
     return Told(sale=sale, people=people, references=told.references), awaiting
-
-
-def _earliest_conversions(people: People) -> dict[str, Conversion]:
-    """Conversions by whose they are: only the earliest of each decides anything."""
-    earliest: dict[str, Conversion] = {}
-    for told in people.conversions.values():
-        by = f"{told.identity}|{'verified' if told.verified else 'claim'}"
-        named = replace(told, id=by)
-        earliest[by] = earliest[by].join(named) if by in earliest else named
-    return earliest
 
 
 def _with_identities(people: People, sale: Sale | None) -> People:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.core.facts import Ms
-from chalicelib.core.refusals import NotFound, Refusal, Unavailable
+from chalicelib.core.refusals import BadSignature, NotFound, Refusal, Unavailable
 from chalicelib.core.told import Ignored, Told
 from chalicelib.flows.keep_event import AlreadyKept, EventStamp
 from chalicelib.flows.read_connection import Connections
@@ -23,6 +23,8 @@ from chalicelib.storage.store import Item, Store
 from chalicelib.stripe_adapter.envelope import Envelope, Unreadable, read_envelope
 from chalicelib.stripe_adapter.signature import verify
 from chalicelib.stripe_adapter.translate import translate
+
+BUG = "bug: "  # how the reason begins of what failed by a fault of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +54,45 @@ def receive_webhook(
     connection = connections.get(connection_id)
     if connection is None:
         raise NotFound("There is no such connection.")
-    verify(raw_body, signature, connections.webhook_secrets(connection), now=now)
+    connection = _signed_for(connection, raw_body, signature, connections=connections, now=now)
     at = int(now.timestamp() * 1000)
+    return receive_verified(raw_body, connection=connection, store=store, now=at, until=until)
+
+
+def _signed_for(
+    connection: Connection,
+    raw_body: bytes,
+    signature: str,
+    *,
+    connections: Connections,
+    now: datetime,
+) -> Connection:
+    """The connection, by one of whose secrets this is signed. A secret that was replaced since this
+    process read it is read again, which a flood of bad signatures can ask for only now and then."""
+    try:
+        verify(raw_body, signature, connections.webhook_secrets(connection), now=now)
+    except BadSignature:
+        again = connections.get_again(connection.id)
+        if again is None:
+            raise
+        if not connections.webhook_secrets(again) and again.state == "closed":
+            raise NotFound("This connection is closed.") from None
+        verify(raw_body, signature, connections.webhook_secrets(again), now=now)
+        return again
+    return connection
+
+
+def receive_verified(
+    raw_body: bytes,
+    *,
+    connection: Connection,
+    store: Store,
+    now: Ms,
+    until: Callable[[], bool] = lambda: False,
+    ours: bool = False,
+) -> Received:
+    """Take in, for one connection, a body that is known to be Stripe's; or (``ours``) one that was
+    made here of what Stripe answered. Raises ``Unavailable``."""
     told: Told | Ignored | Unreadable
     try:
         envelope = read_envelope(raw_body)
@@ -63,10 +102,15 @@ def receive_webhook(
         told = unreadable
     else:
         id, type = envelope.id, envelope.type
-        told = _told_to(connection, envelope, raw_body)
-    head = InboxHead(connection=connection.id, id=id, type=type, state="received", received_at=at)
-    stamp = EventStamp(head, raw_body, store=store, now=at)
-    return _handle(told, head, stamp, connection=connection, store=store, now=at, until=until)
+        if envelope.ours and not ours:
+            # Under an id that is not its own: ids that begin like ours are ours alone.
+            id = f"foreign-{hashlib.sha256(raw_body).hexdigest()[:32]}"
+        told = _told_to(connection, envelope, raw_body, kept_as=id)
+    if connection.state == "closed":
+        told = Ignored(because=f"{records.CLOSED}: {connection.closed_because}")
+    head = InboxHead(connection=connection.id, id=id, type=type, state="received", received_at=now)
+    stamp = EventStamp(head, raw_body, store=store, now=now)
+    return _handle(told, head, stamp, connection=connection, store=store, now=now, until=until)
 
 
 def handle_event(
@@ -82,7 +126,7 @@ def handle_event(
     nothing, and what is not this connection's stays ignored."""
     head = records.read_inbox(item)
     try:
-        told = _told_to(connection, read_envelope(raw_body), raw_body)
+        told = _told_to(connection, read_envelope(raw_body), raw_body, kept_as=head.id)
     except Unreadable as unreadable:
         told = unreadable
     stamp = EventStamp(head, raw_body, item=item, store=store, now=now)
@@ -145,15 +189,18 @@ def _booked(
     except Refusal as refusal:
         return "failed", refusal.message
     except Exception as error:
-        return "failed", f"bug: {type(error).__name__} while booking"
+        return "failed", f"{BUG}{type(error).__name__} while booking"
     return "handled", ""
 
 
 def _told_to(
-    connection: Connection, envelope: Envelope, raw_body: bytes
+    connection: Connection, envelope: Envelope, raw_body: bytes, *, kept_as: str
 ) -> Told | Ignored | Unreadable:
-    """What the event tells this connection: nothing, if it is another's."""
+    """What the event tells this connection: nothing, if it is another's, or says that we made it
+    and is not kept as one of ours."""
     out_of_place = _out_of_place(connection, envelope)
+    if envelope.ours and kept_as != envelope.id:
+        out_of_place = "it says that it was made here, and came from outside"
     return Ignored(because=out_of_place) if out_of_place else _read(raw_body)
 
 
@@ -164,7 +211,7 @@ def _read(raw_body: bytes) -> Told | Ignored | Unreadable:
     except Unreadable as unreadable:
         return unreadable
     except Exception as error:
-        return Unreadable(f"bug: {type(error).__name__} while reading")
+        return Unreadable(f"{BUG}{type(error).__name__} while reading")
 
 
 def _out_of_place(connection: Connection, envelope: Envelope) -> str:

@@ -97,6 +97,30 @@ def telling(scope: Scope, digest: str) -> Key:
     return Key("records", f"{scope}#told#{digest}", "told")
 
 
+def reconciliation(scope: Scope, at: Ms, job_id: str) -> Key:
+    """The report of one reconciliation: a partition per scope, in the order of time."""
+    return Key("records", f"{scope}#reconciliations", f"{at:013d}#{job_id}")
+
+
+def job(scope: Scope, id: str) -> Key:
+    return Key("records", f"{scope}#job#{id}", "job")
+
+
+def jobs(scope: Scope, kind: str) -> str:
+    """The listing of a scope's jobs of one kind, by when they were made."""
+    return f"{scope}#jobs#{kind}"
+
+
+def connection_backfill(scope: Scope, connection_id: str) -> Key:
+    """Which backfill a connection had last."""
+    return Key("records", f"{scope}#backfill-of#{connection_id}", "job")
+
+
+def job_lease() -> Key:
+    """Who runs jobs now: one process of the deployment at a time."""
+    return Key("records", "job-lease", "lease")
+
+
 def rebuild_mark() -> Key:
     """These tables are worked out from others'."""
     return Key("records", "rebuild", "mark")
@@ -104,6 +128,34 @@ def rebuild_mark() -> Key:
 
 def connection(id: str) -> Key:
     return Key("records", f"connection#{id}", "connection")
+
+
+CONNECTIONS = "connections"
+"""The listing of every connection of the deployment."""
+
+
+def connections_of(scope: Scope) -> str:
+    """What the places of a scope's connections begin with, in that listing."""
+    return f"{scope.program}#{scope.mode}#"
+
+
+def connected_account(scope: Scope, account: str) -> Key:
+    """The one connection that a scope has to a Stripe account, also one that is closed."""
+    return Key("records", f"{scope}#account#{account}", "alias")
+
+
+def account_connections(mode: Mode, account: str) -> str:
+    """Who uses a Stripe account that was connected by OAuth."""
+    return f"stripe-account#{mode}#{_bounded(account)}"
+
+
+def account_connection(mode: Mode, account: str, connection_id: str) -> Key:
+    return Key("records", account_connections(mode, account), connection_id)
+
+
+def platform(mode: Mode) -> Key:
+    """The operator's own Stripe platform, by which accounts are connected by OAuth."""
+    return Key("records", f"platform#{mode}", "platform")
 
 
 def click(program_id: str, token: str) -> Key:
@@ -142,10 +194,34 @@ def api_key(digest: str) -> Key:
     return Key("sessions", f"api-key#{digest}", "api-key")
 
 
+OF_JOBS = ("job-sales#", "what-if#")
+"""How the partitions begin in which jobs keep what nobody misses who has their result."""
+
+
+def job_sale(job_id: str, place: str) -> Key:
+    """A job's note of a sale that it changed, by the sale's place in the list of sales."""
+    return Key("sessions", f"job-sales#{job_id}", place)
+
+
+def what_if(job_id: str, key: Key) -> Key:
+    """Where a job that tries something out keeps what it would have written under ``key``."""
+    return Key("sessions", f"what-if#{job_id}#{key.table}#{_bounded(key.pk)}", key.sk)
+
+
+def oauth_code(digest: str) -> Key:
+    return Key("sessions", f"oauth-code#{digest}", "oauth-code")
+
+
+def oauth_state(digest: str) -> Key:
+    return Key("sessions", f"oauth-state#{digest}", "oauth-state")
+
+
 DUE_RELEASE = "release"
+DUE_ASK = "ask"
 DUE_WORK = "work"
 DUE_INBOX = "inbox"
 DUE_FAILED = "failed"
+DUE_JOB = "job"
 
 
 def due(at: Ms, key: str) -> str:

@@ -1,5 +1,6 @@
 """Core's values as stored items, and back. One function each way, per thing stored; those that a
-visit needs stand in ``visit_records``, and are known here too."""
+visit needs stand in ``visit_records``, and connections in ``connection_records``; all are known
+here too."""
 
 import hashlib
 import json
@@ -15,6 +16,9 @@ from chalicelib.core.settlement import SettledSale
 from chalicelib.core.told import Reference, Told
 from chalicelib.storage import keys
 from chalicelib.storage.codec import dump, load
+from chalicelib.storage.connection_records import Connection as Connection
+from chalicelib.storage.connection_records import connection_item as connection_item
+from chalicelib.storage.connection_records import read_connection as read_connection
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.store import Add, Item, Key, Put
 from chalicelib.storage.visit_records import CLICK_TTL_S as CLICK_TTL_S
@@ -36,7 +40,8 @@ def alias_item(key: Key, of: str) -> Item:
 
 
 def sale_item(scope: Scope, settled: SettledSale, summary: Summary, *, version: int) -> Item:
-    """A settled sale under its canonical id. Listed once it is paid; due when it may mature."""
+    """A settled sale under its canonical id. Listed once it is paid; due when Stripe is to be asked
+    about it, else when it may mature."""
     id = settled.sale.canonical
     place = f"{summary.paid_at:013d}#{id}"
     key = keys.sale(scope, id)
@@ -46,11 +51,15 @@ def sale_item(scope: Scope, settled: SettledSale, summary: Summary, *, version: 
         body=dump(settled),
         version=version,
         listing=(f"{scope}#sales", place) if summary.paid else None,
-        due=(keys.DUE_RELEASE, keys.due(settled.due_at, f"{scope}#{id}"))
-        if settled.due_at
-        else None,
+        due=_due(settled, f"{scope}#{id}"),
         partner=(f"{scope}#{partner}", place) if partner and summary.paid else None,
     )
+
+
+def _due(settled: SettledSale, key: str) -> tuple[str, str] | None:
+    if settled.question:
+        return keys.DUE_ASK, keys.due(settled.question.at, key)
+    return (keys.DUE_RELEASE, keys.due(settled.due_at, key)) if settled.due_at else None
 
 
 def sale_alias_item(scope: Scope, id: SaleId, canonical: SaleId, version: int) -> Item:
@@ -169,36 +178,6 @@ def read_balance(item: Item | None) -> Balance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """An authorised Stripe account of a program. Secrets are sealed (``secrets.py``)."""
-
-    id: str
-    program: str
-    livemode: bool
-    created_at: Ms
-    account: str = ""
-    sealed_api_key: str = ""
-    sealed_webhook_secrets: tuple[str, ...] = ()
-
-    @property
-    def scope(self) -> Scope:
-        return Scope(self.program, "live" if self.livemode else "test")
-
-
-def connection_item(connection: Connection, version: int = 0) -> Item:
-    return Item(
-        key=keys.connection(connection.id),
-        body=dump(connection),
-        version=version,
-        listing=(f"{connection.program}#connections", connection.id),
-    )
-
-
-def read_connection(item: Item) -> Connection:
-    return load(Connection, item.body)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
     """What a program API key opens: one program, one mode. Stored by the key's hash."""
 
@@ -241,6 +220,14 @@ class InboxHead:
     because: str = ""
     handled_at: Ms = 0
     attempts: int = 0
+
+    @property
+    def kept_out(self) -> bool:
+        """It came while its connection was closed: ignored for good, unless it comes again."""
+        return self.state == "ignored" and self.because.startswith(CLOSED)
+
+
+CLOSED = "the connection is closed"
 
 
 def inbox_item(

@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 from chalicelib.core.facts import Ms
 
 MAX_SECONDS = 100_000_000_000  # the year 5138: what is later is not a time
+READ_PREFIX = "read_"  # of the ids of events that we made of what we read
+OWN_TYPES = "refledger."  # how the types begin that only we tell
 
 
 class Unreadable(Exception):
@@ -34,6 +36,11 @@ class Envelope:
     livemode: bool
     account: str = ""
     api_version: str = ""
+
+    @property
+    def ours(self) -> bool:
+        """It says that we made it ourselves, which nobody else may say."""
+        return self.id.startswith(READ_PREFIX) or self.type.startswith(OWN_TYPES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@
 from collections.abc import Callable, Mapping
 
 from chalicelib.core.told import Ignored, Reference, Told
+from chalicelib.stripe_adapter.asked import ASKED, told_by_asking
 from chalicelib.stripe_adapter.customers import told_by_customer, told_by_subscription
 from chalicelib.stripe_adapter.envelope import Event, Unreadable, read_event
 from chalicelib.stripe_adapter.invoices import (
@@ -66,6 +67,9 @@ ENABLED_EVENTS = tuple(_READERS)
 # A merchant's own endpoint may send both of these for one invoice: they are the same fact.
 _SAME_FACT = {"invoice.payment_succeeded": told_by_invoice}
 
+# What Stripe answered when it was asked: told by us alone (``receive_webhook`` sees to that).
+_OWN = {ASKED: told_by_asking}
+
 KNOWN_TYPES = frozenset(_READERS) | frozenset(_SAME_FACT)
 
 
@@ -76,7 +80,7 @@ def translate(raw_body: bytes) -> Told | Ignored:
     where the event is of a known type and cannot be read, and nothing else.
     """
     event = read_event(raw_body)
-    read = _READERS.get(event.type) or _SAME_FACT.get(event.type)
+    read = _READERS.get(event.type) or _SAME_FACT.get(event.type) or _OWN.get(event.type)
     if read is None:
         return Ignored(because=f"event type {event.type} is not used")
     return read(event)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from local.bench import count, growth, handling, load, prices, serving, starting, tracker
+from local.bench import count, growth, handling, load, past, prices, serving, starting, tracker
 from local.bench.crowd import FEW, MANY
 from local.bench.meter import Tally
 from local.bench.replay import Replay
@@ -216,6 +216,26 @@ def loading(bench: Bench) -> str:
     return load.show(loaded)
 
 
+def long_past(bench: Bench) -> str:
+    brought = past.measure_past(bench.own("past"))
+    calls, written = (brought.per_object(name)[1] for name in ("calls", "written"))
+    bench.report["past"] = {
+        "objects": brought.last.done,
+        "sales": brought.sales,
+        "calls_per_object": round(calls, 2),
+        "calls_ratio": round(brought.ratio("calls"), 3),
+        "written_per_object": round(written, 2),
+        "written_ratio": round(brought.ratio("written"), 3),
+        "stripe_calls": brought.last.asked,
+        "memory_mb": round(brought.last.memory_mb),
+        "memory_ratio": round(brought.memory_ratio, 3),
+        "unexplained": brought.unexplained,
+        "again_found": brought.again_found,
+        "again_written": brought.again_written,
+    }
+    return past.show(brought)
+
+
 PARTS: Mapping[str, Callable[[Bench], str]] = {
     "units": units,
     "cold_start": cold_start,
@@ -225,4 +245,5 @@ PARTS: Mapping[str, Callable[[Bench], str]] = {
     "full": full,
     "growth": growing,
     "load": loading,
+    "past": long_past,
 }

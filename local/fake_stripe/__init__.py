@@ -6,8 +6,9 @@ Start it with `python -m local.fake_stripe --port 8001 --state FILE`, or in a te
         client = stripe.StripeClient(key, base_addresses={"api": fake.url})
 
 The same script runs against Stripe's real test mode: the magic values are Stripe's own. Which key
-opens which account: `keys`. What no Stripe has (clock, deliveries, buttons): `control`. What keeps
-it honest: `checks` holds requests and answers against the SDK's own types.
+opens which account: `keys`. Connect OAuth: `connect`. What no Stripe has: `control` (clock,
+deliveries, buttons), `faults` (a Stripe that is ill), `past` and `stories` (years of payments that
+take no room). What keeps it honest: `checks` holds requests and answers against the SDK's types.
 """
 
 from .fake import FakeStripe, RenderedEvent

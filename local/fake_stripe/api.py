@@ -3,18 +3,21 @@
 import hashlib
 import json
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import checks, permissions
-from .blanks import listing
-from .calls import Call, Route, Rows
+from .calls import Call, Listed, Route, Rows
 from .errors import StripeRefusal, invalid
 from .events import pictured
 from .expanding import expand
+from .faults import AFTER, headers_of, refusal_of
 from .form import decode
 from .jobs import run_due
-from .keys import account_name, key_of
+from .keys import account_name, account_name_of_key, base_name, key_of, masked
+from .paging import page
 from .resources import ROUTES
 from .versions import NEWEST, render, shown_event
 from .world import Object, World, public
@@ -22,9 +25,7 @@ from .world import Object, World, public
 if TYPE_CHECKING:
     from .fake import FakeStripe
 
-DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 MAX_KEY_LENGTH = 255
-PAGING = ("limit", "starting_after", "ending_before")
 
 
 @dataclass(slots=True)
@@ -32,6 +33,8 @@ class Answer:
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+    late_seconds: float = 0
+    sent_bytes: int | None = None  # fewer than the body has: then the connection ends
 
 
 def answer(
@@ -49,7 +52,9 @@ def answer(
                 "id": request_id,
                 "idempotency_key": headers.get("idempotency-key"),
             }
-            made = _once(world, method, path, raw, headers)
+            fake.illness.check_rate(fake.now(), world.account_id, path)
+            act = partial(_once, world, method, path, raw, headers)
+            made = ill(fake, method, path, act)
         except StripeRefusal as refusal:
             made = Answer(refusal.status, _json(refusal.body))
         except ValueError as unreadable:
@@ -69,17 +74,46 @@ def answer(
     return made
 
 
+def ill(fake: "FakeStripe", method: str, path: str, act: Callable[[], Answer]) -> Answer:
+    """The call itself, or what a planned fault makes of it."""
+    fault = fake.illness.strike(method, path)
+    if fault is None:
+        return act()
+    refusal = refusal_of(fault)
+    if fault["kind"] not in AFTER:
+        if refusal is None:
+            return Answer(200, b"", sent_bytes=0)
+        return Answer(refusal.status, _json(refusal.body), headers_of(fault))
+    try:
+        made = act()
+    except StripeRefusal as refused:
+        made = Answer(refused.status, _json(refused.body))
+    match fault["kind"]:
+        case "500_after":
+            assert refusal is not None
+            return Answer(500, _json(refusal.body), headers_of(fault))
+        case "away_after":
+            made.sent_bytes = 0
+        case "slow":
+            made.late_seconds = float(fault["seconds"])
+        case "cut":
+            made.sent_bytes = max(1, len(made.body) // 2)
+        case "broken":
+            made.body = made.body[: len(made.body) // 2] + b"<html>"
+    return made
+
+
 def _world(fake: "FakeStripe", key: str, headers: dict[str, str]) -> World:
-    world = fake.world(account_name(key))
+    world = fake.world(account_name(key, fake.ended_keys))
     other = headers.get("stripe-account")
     if other is None or other == world.account_id:
         return world
-    for known in fake.worlds.values():
-        if known.account_id == other:
-            return known
+    connected = fake.connect.reaches(world, other)
+    if connected is not None:
+        return connected
     raise StripeRefusal(
-        f"The provided key does not have access to account '{other}' "
-        "(or that account does not exist).",
+        f"The provided key '{masked(key)}' does not have access to account '{other}' (or that "
+        "account does not exist). Application access may have been revoked.",
         status=403,
         code="account_invalid",
     )
@@ -132,20 +166,27 @@ def _perform(world: World, method: str, path: str, raw: Object, headers: dict[st
     call = Call(world=world, ids=ids, params=params, version=version)
     with world.at(time, clock_id):
         made: Any = route.handler(call)
-        if isinstance(made, Rows):
-            made = _page(made, params)
+        if isinstance(made, Rows | Listed):
+            made = page(world, made, params)
         run_due_at_once(world)
         shown = pictured(world, made)
         expand(world, shown, wanted)
-    return Answer(200, _json(_shown(world, shown, version)))
+    caller = account_name_of_key(key_of(headers["authorization"]))
+    return Answer(200, _json(_shown(world, shown, version, caller)))
 
 
-def _shown(world: World, shown: Object, version: str) -> Object:
-    """In the caller's version; but an event stays in the version it was made in."""
+def _shown(world: World, shown: Object, version: str, caller: str) -> Object:
+    """In the caller's version; but an event stays in the version it was made in. A platform is
+    told which account an event is of."""
+
+    def told(event: Object) -> Object:
+        of = {"account": world.account_id} if base_name(caller) != base_name(world.name) else {}
+        return shown_event(event | of, event["api_version"])
+
     if shown["object"] == "event":
-        return shown_event(shown, shown["api_version"])
+        return told(shown)
     if shown["object"] == "list" and all(r["object"] == "event" for r in shown["data"]):
-        events = [shown_event(e, e["api_version"]) for e in shown["data"]]
+        events = [told(e) for e in shown["data"]]
         return public({k: v for k, v in shown.items() if k != "data"}) | {"data": events}
     newest = public(shown)
     if world.fake.check:
@@ -166,7 +207,7 @@ def _clock_of(world: World, ids: list[str], params: Object) -> tuple[str | None,
     for id_ in ids:
         found = world.find(id_) or {}
         customer = id_ if found.get("object") == "customer" else customer or found.get("customer")
-    owner = world.table("customer").get(customer) if isinstance(customer, str) else None
+    owner = world.peek("customer", customer) if isinstance(customer, str) else None
     clock = owner.get("test_clock") if owner else None
     if clock and clock in world.table("test_helpers.test_clock"):
         return clock, world.table("test_helpers.test_clock")[clock]["frozen_time"]
@@ -185,31 +226,6 @@ def _route(method: str, path: str) -> tuple[Route, list[str]]:
 
 def _paths(raw: Any) -> list[str]:
     return [v for v in raw.values() if isinstance(v, str)] if isinstance(raw, dict) else []
-
-
-def _page(rows: Rows, params: Object) -> Object:
-    """docs.stripe.com/api/pagination: newest first, at most 100, cursors are ids."""
-    limit = params.get("limit", DEFAULT_LIMIT)
-    if not 1 <= limit <= MAX_LIMIT:
-        raise invalid("Invalid limit: must be between 1 and 100", "limit")
-    data = rows.data
-    after, before = params.get("starting_after"), params.get("ending_before")
-    if after is not None:
-        data = data[_index(data, after, "starting_after") + 1 :]
-        return listing(data[:limit], rows.url, has_more=len(data) > limit)
-    if before is not None:
-        data = data[: _index(data, before, "ending_before")]
-        return listing(data[-limit:], rows.url, has_more=len(data) > limit)
-    return listing(data[:limit], rows.url, has_more=len(data) > limit)
-
-
-def _index(data: list[Object], id_: str, param: str) -> int:
-    for place, row in enumerate(data):
-        if row["id"] == id_:
-            return place
-    raise StripeRefusal(
-        f"No such object: '{id_}'", status=400, code="resource_missing", param=param
-    )
 
 
 def _json(value: Any) -> bytes:

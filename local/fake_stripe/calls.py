@@ -41,33 +41,71 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A handler's answer that is a list, newest first; paging is the API's own work."""
+    """A handler's answer that is a short list, newest first; paging is `paging`'s work."""
 
     data: list[Object]
     url: str
+
+
+FOREVER = 1 << 62
+# The filters that name one object of the account: a past copy names none but its own.
+OWNERS = ("charge", "customer", "invoice", "payment_intent", "subscription")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A handler's answer that lists a kind: `paging` walks it, in the tables and in the past.
+
+    `keep` looks at what all copies of a story have in common, unless `owner` (an id) or `text`
+    (with a copy's number in it) says which copies to look at. `created` is the request's filter."""
+
+    kind: str
+    url: str
+    keep: Callable[[Object], bool]
+    created: Any = None
+    owner: str | None = None
+    text: str | None = None
+    oldest: int = 0
+
+    def in_time(self, time: int | None) -> bool:
+        return within(time, self.created) and (time is None or time >= self.oldest)
+
+    def bounds(self) -> tuple[int, int]:
+        """The first and the last second that can fit."""
+        if isinstance(self.created, int):
+            return max(self.oldest, self.created), self.created
+        wanted = self.created or {}
+        low = max(self.oldest, wanted.get("gte", 0), wanted.get("gt", -1) + 1)
+        return low, min(wanted.get("lte", FOREVER), wanted.get("lt", FOREVER) - 1)
+
+
+def owner_in(params: dict[str, Any]) -> str | None:
+    """The id of the one object whose own the request lists, if it names one."""
+    return next((params[name] for name in OWNERS if name in params), None)
 
 
 def retrieving(kind: str) -> Handler:
     """A handler that answers the object of the path."""
 
     def retrieve(call: Call) -> Object:
-        found = call.world.table(kind).get(call.id)
-        if kind == "customer" and found is not None and found.get("deleted"):
+        found = call.world.peek(kind, call.id)
+        if found is not None and (kind == "customer" or not found.get("deleted")):
             return found
         return call.world.get(kind, call.id)
 
     return retrieve
 
 
-def listing_of(kind: str, url: str, *filters: str) -> Callable[[Call], Rows]:
+def listing_of(kind: str, url: str, *filters: str) -> Callable[[Call], Listed]:
     """A handler that lists a kind, filtered by equality on the named fields and by `created`."""
 
-    def rows(call: Call) -> Rows:
-        def keep(row: Object) -> bool:
-            same = all(row.get(f) == call.params[f] for f in filters if f in call.params)
-            return same and within(row.get("created"), call.params.get("created"))
+    def rows(call: Call) -> Listed:
+        params = call.params
 
-        return Rows(call.world.rows(kind, keep), url)
+        def keep(row: Object) -> bool:
+            return all(row.get(f) == params[f] for f in filters if f in params)
+
+        return Listed(kind, url, keep, params.get("created"), owner_in(params), params.get("email"))
 
     return rows
 

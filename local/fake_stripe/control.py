@@ -1,12 +1,25 @@
 """The control surface, `/_control/...`: what no Stripe has. Local, without a key.
 
 GET|POST /_control/clock              {"offset_seconds": n}
-GET|POST /_control/deliveries         settings in, the queue out
+GET|POST /_control/deliveries         settings in, the queue out: mode normal|hold, order, repeat,
+                                       parallel, backoff_seconds, drop (types), drop_share with
+                                       seed, delay_seconds (the fake's clock) with delay_share
 POST     /_control/deliveries/release | flush {"timeout_seconds"} | redeliver {"event"}
 POST     /_control/buy_buttons        {"key", "payment_link" | "price"}
 POST     /_control/pricing_tables     {"key", "prices": [...]}
 POST     /_control/accounts           {"key", "api_version"}
-POST     /_control/keys               {"key", "permissions": ["rak_..._read"] | null}
+POST     /_control/keys               {"key", "permissions": ["rak_..._read"] | null,
+                                       "state": "valid" | "expired" | "unknown"}
+POST     /_control/platforms          {"key", "client_id", "redirect_uris", "name"}
+POST     /_control/oauth/approve      {"client_id", "account": name} -> {"code", "account": id}
+POST     /_control/oauth/deauthorize  {"client_id", "account": name}, from the account's side
+GET      /_control/oauth/connections
+POST     /_control/webhook_endpoints/roll {"endpoint", "hours": 24} -> {"secret"}
+GET|POST /_control/faults             {"faults": [{"kind", "calls", "skip", "method", "path",
+                                       "retry_after", "seconds"}], "rate_limit": {"per_second",
+                                       "scope"}, "never": {"types", "objects",
+                                       "times"}, "clear"}: `faults`
+POST     /_control/past               {"key", "story", "count", "from", "to"}: seconds; `stories`
 POST     /_control/disputes           {"key", "charge", "reason", "inquiry", "amount"}
 GET      /_control/health
 """
@@ -15,8 +28,10 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from . import control_connect
 from .api import Answer
 from .errors import StripeRefusal
+from .faults import control_faults
 from .keys import account_name_of_key, publishable_key
 from .resources.disputes import open_dispute
 from .resources.payment_links import make_link
@@ -149,16 +164,40 @@ def _dispute(fake: "FakeStripe", given: Object) -> Object:
         return public(made)
 
 
+def _past(fake: "FakeStripe", given: Object) -> Object:
+    """A past for an account: how many objects of each kind it has now, and the seconds it spans."""
+    story = {k: v for k, v in given.items() if k not in ("key", "count", "from", "to")}
+    begin, end = int(given["from"]), int(given.get("to", fake.now()))
+    made = fake.make_past(given["key"], count=int(given["count"]), begin=begin, end=end, **story)
+    kinds = [slot.kind for slot in made.slots]
+    return {
+        "objects": {kind: kinds.count(kind) * made.count for kind in sorted(set(kinds))},
+        "first": made.first,
+        "last": made.last,
+    }
+
+
 def _keys(fake: "FakeStripe", given: Object) -> Object:
-    """Restricts a key to the named permissions; null gives it everything again."""
-    account_name_of_key(given["key"])
+    """Restricts a key to the named permissions (null: everything again), or ends it: `expired` as
+    a rolled key is, `unknown` as a deleted one."""
+    key, state = given["key"], given.get("state", "valid")
+    account_name_of_key(key)
+    if state not in ("valid", "expired", "unknown"):
+        raise ValueError("state is valid, expired or unknown")
     with fake.lock:
-        if given["permissions"] is None:
-            fake.restricted.pop(given["key"], None)
-        else:
-            fake.restricted[given["key"]] = list(given["permissions"])
+        if "permissions" in given:
+            fake.restricted.pop(key, None)
+            if given["permissions"] is not None:
+                fake.restricted[key] = list(given["permissions"])
+        if "state" in given:
+            fake.ended_keys.pop(key, None)
+            if state != "valid":
+                fake.ended_keys[key] = state
         fake.touched()
-        return {"permissions": fake.restricted.get(given["key"])}
+        return {
+            "permissions": fake.restricted.get(key),
+            "state": fake.ended_keys.get(key, "valid"),
+        }
 
 
 def _health(fake: "FakeStripe", given: Object) -> Object:
@@ -189,5 +228,13 @@ _HANDLERS: dict[tuple[str, str], Callable[["FakeStripe", Object], Object]] = {
     ("POST", "/accounts"): _account,
     ("POST", "/keys"): _keys,
     ("POST", "/disputes"): _dispute,
+    ("POST", "/past"): _past,
+    ("POST", "/platforms"): control_connect.platforms,
+    ("POST", "/oauth/approve"): control_connect.approve,
+    ("POST", "/oauth/deauthorize"): control_connect.deauthorize,
+    ("POST", "/webhook_endpoints/roll"): control_connect.roll_secret,
+    ("GET", "/faults"): control_faults,
+    ("POST", "/faults"): control_faults,
+    ("GET", "/oauth/connections"): control_connect.connections,
     ("GET", "/health"): _health,
 }

@@ -6,8 +6,6 @@ the delivery is `failed` and only `redeliver` sends it again. Stripe's own rule 
 longer waits, up to three days: docs.stripe.com/webhooks#retries.
 """
 
-import hashlib
-import hmac
 import http.client
 import random
 import threading
@@ -17,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from .faults import lot
+from .signing import secrets_of, signature_header
 from .versions import render_event
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "order": "fifo",
     "seed": 0,
     "drop": [],
+    "drop_share": 0,
+    "delay_seconds": 0,
+    "delay_share": 1,
     "parallel": 1,
     "backoff_seconds": list(DEFAULT_BACKOFF),
 }
@@ -42,12 +45,6 @@ def wants(endpoint: dict[str, Any], type_: str) -> bool:
     """Whether an endpoint is to get events of that type."""
     chosen = endpoint["enabled_events"]
     return endpoint["status"] == "enabled" and ("*" in chosen or type_ in chosen)
-
-
-def signature_header(secret: str, timestamp: int, body: bytes) -> str:
-    """`Stripe-Signature`: HMAC-SHA256 of `<t>.<body>`, docs.stripe.com/webhooks#verify-manually."""
-    signed = f"{timestamp}.".encode() + body
-    return f"t={timestamp},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
 
 
 class Deliveries:
@@ -64,9 +61,10 @@ class Deliveries:
 
     # -- queueing, always with the fake's lock held ------------------------------------------
 
-    def queue(self, account: str, event_id: str, endpoint_id: str) -> None:
+    def queue(self, account: str, event_id: str, endpoint_id: str, owner: str = "") -> None:
+        """`owner` is the platform's world if the endpoint is a platform's Connect endpoint."""
         event = self._fake.worlds[account].table("event")[event_id]
-        dropped = event["type"] in self.settings["drop"]
+        dropped, due = self._fate(event, endpoint_id)
         for copy in range(max(1, int(self.settings["repeat"]))):
             held = self.settings["mode"] == "hold"
             self.items.append(
@@ -75,15 +73,26 @@ class Deliveries:
                     "event": event_id,
                     "type": event["type"],
                     "endpoint": endpoint_id,
+                    "owner": owner or account,
                     "copy": copy,
                     "state": "dropped" if dropped else "held" if held else "pending",
                     "attempts": 0,
                     "last_status": None,
                     "not_before": 0.0,
+                    "due": due,
                 }
             )
         self._forget_old()
         self._changed.notify_all()
+
+    def _fate(self, event: dict[str, Any], endpoint_id: str) -> tuple[bool, int]:
+        """Whether it is lost, and when it is due on the fake's clock. By event and endpoint, so
+        that the same seed gives the same losses whatever the order of calls."""
+        settings, names = self.settings, (event["id"], endpoint_id)
+        lost = lot(settings["seed"], "drop", *names) < settings["drop_share"]
+        late = lot(settings["seed"], "delay", *names) < settings["delay_share"]
+        due = self._fake.now() + int(settings["delay_seconds"]) if late else 0
+        return lost or event["type"] in settings["drop"], due
 
     def release(self) -> int:
         """Sends what was held; the sender takes it in the chosen order. Returns how many."""
@@ -102,9 +111,13 @@ class Deliveries:
             account = next(n for n, w in worlds if event_id in w.table("event"))
             world = self._fake.worlds[account]
             type_ = world.table("event")[event_id]["type"]
-            wanting = [e["id"] for e in world.rows("webhook_endpoint") if wants(e, type_)]
-            for endpoint in wanting:
-                self.queue(account, event_id, endpoint)
+            hearing = [
+                (account, e) for e in world.rows("webhook_endpoint") if not e.get("_connect")
+            ]
+            hearing += self._fake.connect.hearing(world)
+            wanting = [(owner, e) for owner, e in hearing if wants(e, type_)]
+            for owner, endpoint in wanting:
+                self.queue(account, event_id, endpoint["id"], owner)
             return len(wanting)
 
     def configure(self, wanted: dict[str, Any]) -> None:
@@ -114,6 +127,9 @@ class Deliveries:
             raise ValueError(f"unknown settings: {sorted(unknown)}")
         if wanted.get("mode", "normal") not in ("normal", "hold"):
             raise ValueError("mode is normal or hold")
+        for share in ("drop_share", "delay_share"):
+            if not 0 <= wanted.get(share, 0) <= 1:
+                raise ValueError(f"{share} is from 0 to 1")
         if wanted.get("order", "fifo") not in ("fifo", "reverse", "random"):
             raise ValueError("order is fifo, reverse or random")
         with self._changed:
@@ -122,7 +138,15 @@ class Deliveries:
                 self.release()
 
     def waiting(self) -> int:
-        return sum(d["state"] in ("pending", "sending") for d in self.items)
+        """How many are on their way; what is delayed is not, until its time on the fake's clock."""
+        now = self._fake.now()
+        return sum(
+            d["state"] in ("pending", "sending") and d.get("due", 0) <= now for d in self.items
+        )
+
+    def clock_moved(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def flush(self, timeout_seconds: float = 60) -> bool:
         """Waits until nothing is pending (held ones do not count). False if time ran out."""
@@ -166,7 +190,12 @@ class Deliveries:
 
     def _take(self) -> list[Delivery]:
         now = time.monotonic()
-        due = [d for d in self.items if d["state"] == "pending" and d["not_before"] <= now]
+        time_now = self._fake.now()
+        due = [
+            d
+            for d in self.items
+            if d["state"] == "pending" and d["not_before"] <= now and d.get("due", 0) <= time_now
+        ]
         batch = self._in_order(due)[: max(1, int(self.settings["parallel"]))]
         if not self._stopping:
             for delivery in batch:
@@ -212,12 +241,16 @@ class Deliveries:
 
     def _prepare(self, delivery: Delivery) -> tuple[str, bytes, dict[str, str]] | None:
         world = self._fake.worlds[delivery["account"]]
-        endpoint = world.table("webhook_endpoint").get(delivery["endpoint"])
+        owner = self._fake.worlds[delivery.get("owner", world.name)]
+        endpoint = owner.table("webhook_endpoint").get(delivery["endpoint"])
         if endpoint is None or endpoint.get("deleted"):
             return None
         event = world.table("event")[delivery["event"]]
-        body = render_event(event, endpoint["api_version"] or world.api_version)
-        header = signature_header(endpoint["_secret"], self._fake.now(), body)
+        if owner is not world:
+            event = event | {"account": world.account_id}
+        body = render_event(event, endpoint["api_version"] or owner.api_version)
+        now = self._fake.now()
+        header = signature_header(secrets_of(endpoint, now), now, body)
         headers = {"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": header}
         return endpoint["url"], body, headers | {"User-Agent": "Stripe/1.0 (fake)"}
 

@@ -37,6 +37,15 @@ class StripeRefusal(Exception):
         return {"error": self.error}
 
 
+class OAuthRefusal(Exception):
+    """What `/oauth/...` answers: docs.stripe.com/connect/oauth-reference#get-authorize-errors."""
+
+    def __init__(self, error: str, description: str, status: int = 400) -> None:
+        super().__init__(description)
+        self.status = status
+        self.body = {"error": error, "error_description": description}
+
+
 def missing(kind: str, id_: str, param: str = "id", status: int = 404) -> StripeRefusal:
     """The named object does not exist: 404 for one in the path, 400 for one in a parameter."""
     words = kind.split(".")[-1].replace("_", " ")

@@ -8,7 +8,10 @@ from typing import Any
 
 from .blanks import blank
 from .deliveries import wants
+from .past import Drawn
 from .world import Object, World, copied, public
+
+Hearing = tuple[str, Object]  # the name of the world that owns an endpoint, and the endpoint
 
 
 def emit(world: World, type_: str, changed: Object, *, before: Object | None = None) -> Object:
@@ -19,7 +22,19 @@ def emit(world: World, type_: str, changed: Object, *, before: Object | None = N
         data["previous_attributes"] = _previous(before, changed)
         if not data["previous_attributes"]:
             return {}
-    wanting = [e for e in world.rows("webhook_endpoint") if wants(e, type_)]
+    own = [(world.name, e) for e in world.rows("webhook_endpoint") if not e.get("_connect")]
+    return _store(world, type_, data, own + world.fake.connect.hearing(world))
+
+
+def emit_for(world: World, type_: str, about: Object, hearing: list[Hearing]) -> Object:
+    """An event of that account that is sent to the given endpoints alone."""
+    return _store(world, type_, {"object": about}, hearing)
+
+
+def _store(world: World, type_: str, data: Object, hearing: list[Hearing]) -> Object:
+    if world.fake.illness.silences(type_, about_id(data)):
+        return {}
+    wanting = [(owner, e) for owner, e in hearing if wants(e, type_)]
     event = world.new(
         "event",
         type=type_,
@@ -29,13 +44,21 @@ def emit(world: World, type_: str, changed: Object, *, before: Object | None = N
         request=dict(world.request),
     )
     world.fake.check_event(event)
-    for endpoint in wanting:
-        world.fake.deliveries.queue(world.name, event["id"], endpoint["id"])
+    for owner, endpoint in wanting:
+        world.fake.deliveries.queue(world.name, event["id"], endpoint["id"], owner)
     return event
+
+
+def about_id(data: Object) -> str:
+    return str(data["object"].get("id", ""))
 
 
 def pictured(world: World, value: Object) -> Object:
     """A copy with the notes that older versions are rendered from (all start with `_`)."""
+    if isinstance(value, Drawn):
+        return value
+    if value.get("object") == "list":
+        return value | {"data": [pictured(world, row) for row in value["data"]]}
     picture = copied(value)
     _add_notes(world, picture)
     return picture
@@ -52,10 +75,9 @@ def _add_notes(world: World, value: Any) -> None:
             _add_notes(world, inner)
     match value.get("object"):
         case "charge":
-            refunds = world.rows("refund", lambda r: r["charge"] == value["id"])
-            value["_refunds"] = [copied(r) for r in refunds]
+            value["_refunds"] = [copied(r) for r in world.related("refund", value["id"])]
         case "payment_intent":
-            charges = world.rows("charge", lambda c: c["payment_intent"] == value["id"])
+            charges = world.related("charge", value["id"])
             value["_charges"] = [pictured(world, c) for c in charges]
         case "discount" if isinstance(value.get("source"), dict):
             value["_coupon"] = _coupon(world, value["source"].get("coupon"))

@@ -58,19 +58,19 @@ def _includable(world: World, node: Object, name: str) -> Object | None:
     id_ = node.get("id")
     match node.get("object"), name:
         case "checkout.session", "line_items":
-            session = world.table("checkout.session")[id_]
+            session = world.peek("checkout.session", id_) or node
             return listing(session["_line_items"][:10], f"/v1/checkout/sessions/{id_}/line_items")
         case "payment_link", "line_items":
             link = world.table("payment_link")[id_]
             return listing(link["_line_items"], f"/v1/payment_links/{id_}/line_items")
         case "invoice", "payments":
-            rows = world.rows("invoice_payment", lambda p: p["invoice"] == id_)
+            rows = world.related("invoice_payment", id_)
             return listing(rows, f"/v1/invoice_payments?invoice={id_}")
         case "charge", "refunds":
-            rows = world.rows("refund", lambda r: r["charge"] == id_)
+            rows = world.related("refund", id_)
             return listing(rows, f"/v1/charges/{id_}/refunds")
         case "customer", "subscriptions":
-            rows = world.rows("subscription", lambda s: s["customer"] == id_)
+            rows = [s for s in world.related("subscription", id_) if s["status"] != "canceled"]
             return listing(rows, f"/v1/customers/{id_}/subscriptions")
         case "coupon", "applies_to":
             return {"products": node.get("_products") or []}

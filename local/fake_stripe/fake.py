@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from .checks import check_object
-from .deliveries import Deliveries, Receiver, signature_header
+from .connect import Connect
+from .deliveries import Deliveries, Receiver
+from .faults import Faults
 from .jobs import run_due
 from .keys import account_name_of_key
+from .past import Batch
+from .signing import secrets_of, signature_header
 from .versions import NEWEST, render_event
 from .world import ALPHABET, World, public
 
@@ -61,9 +65,12 @@ class FakeStripe:
         self.worlds: dict[str, World] = {}
         self.embeds: dict[str, dict[str, Any]] = {}
         self.restricted: dict[str, list[str]] = {}
+        self.ended_keys: dict[str, str] = {}
         self.faults: list[str] = []
+        self.illness = Faults()
         self.deliveries = Deliveries(self)
-        self._random = random.Random(seed)
+        self.connect = Connect(self)
+        self.random = random.Random(seed)
         self._state_file = state_file
         self._dirty = False
         self._stop = threading.Event()
@@ -88,6 +95,7 @@ class FakeStripe:
         with self.lock:
             self.offset_seconds = offset_seconds
             self.run_due()
+            self.deliveries.clock_moved()
             self.touched()
             return self.now()
 
@@ -103,7 +111,15 @@ class FakeStripe:
                     print(self.faults[-1], file=sys.stderr, flush=True)
 
     def random_text(self, length: int) -> str:
-        return "".join(self._random.choices(ALPHABET, k=length))
+        return "".join(self.random.choices(ALPHABET, k=length))
+
+    def make_past(self, key: str, *, count: int, begin: int, end: int, **story: Any) -> Batch:
+        """`count` copies of a story (`stories`), begun and over between two seconds."""
+        from .stories import make_past
+
+        with self.lock:
+            self.touched()
+            return make_past(self, self.world(account_name_of_key(key)), story, count, begin, end)
 
     # -- events ------------------------------------------------------------------------------
 
@@ -135,7 +151,7 @@ class FakeStripe:
     def _rendered(self, world: World, event: dict[str, Any], endpoint: dict[str, Any]) -> Any:
         version = endpoint["api_version"] or world.api_version
         body = render_event(event, version)
-        header = signature_header(endpoint["_secret"], self.now(), body)
+        header = signature_header(secrets_of(endpoint, self.now()), self.now(), body)
         return RenderedEvent(
             type=event["type"],
             id=event["id"],
@@ -196,6 +212,8 @@ class FakeStripe:
             "offset_seconds": self.offset_seconds,
             "embeds": self.embeds,
             "restricted": self.restricted,
+            "ended_keys": self.ended_keys,
+            "connect": self.connect.dump(),
             "worlds": {name: world.dump() for name, world in self.worlds.items()},
             "deliveries": self.deliveries.dump(),
         }
@@ -204,6 +222,9 @@ class FakeStripe:
         self.offset_seconds = dumped["offset_seconds"]
         self.embeds = dumped["embeds"]
         self.restricted = dumped.get("restricted", {})
+        self.ended_keys = dumped.get("ended_keys", {})
+        if "connect" in dumped:
+            self.connect.load(dumped["connect"])
         for name, world in dumped["worlds"].items():
             self.world(name).load(world)
         self.deliveries.load(dumped["deliveries"])

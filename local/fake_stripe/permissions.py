@@ -1,15 +1,17 @@
-"""What a restricted key may do: all, until `/_control/keys` says less.
+"""What a restricted key may do: all, until `/_control/keys` says less. Every route has a name here.
 
 Stripe names the missing permission in the 403; that sentence, and `rak_accounts_kyc_basic_read` for
 the account, are as recorded by several public projects. Write implies read.
 """
 
 from .errors import StripeRefusal
+from .keys import masked
 from .world import World
 
 # The first part of a path below /v1, and the name in `rak_<name>_read` and `rak_<name>_write`.
 _NAMES = {
     "account": "accounts_kyc_basic",
+    "accounts": "accounts_kyc_basic",
     "charges": "charge",
     "checkout": "checkout_session",
     "coupons": "coupon",
@@ -27,9 +29,11 @@ _NAMES = {
     "products": "product",
     "promotion_codes": "promotion_code",
     "refunds": "charge",
+    "setup_intents": "setup_intent",
     "subscription_items": "subscription",
     "subscriptions": "subscription",
     "tax_rates": "tax_rate",
+    "test_helpers": "billing_clock",
     "webhook_endpoints": "webhook",
 }
 
@@ -46,7 +50,7 @@ def check(world: World, key: str, method: str, path: str) -> None:
     if needed in allowed or write in allowed:
         return
     raise StripeRefusal(
-        f"The provided key '{key[:8]}****{key[-4:]}' does not have the required permissions for "
+        f"The provided key '{masked(key)}' does not have the required permissions for "
         f"this endpoint on account '{world.account_id}'. Having the '{needed}' permission would "
         "allow this request to continue.",
         status=403,

@@ -1,6 +1,7 @@
 """The HTTP server: a thread a connection, kept alive, no delay, one lock inside the fake."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,7 +9,7 @@ from typing import Any, ClassVar
 
 from . import api, control
 from .fake import FakeStripe
-from .web import pages
+from .web import oauth, pages
 
 MAX_BODY = 2_000_000
 IDLE_SECONDS = 60
@@ -52,12 +53,18 @@ class _Handler(BaseHTTPRequestHandler):
         self._write(answer(self.server.fake, method, path, query, headers, body))
 
     def _write(self, made: api.Answer) -> None:
+        if made.late_seconds:
+            time.sleep(made.late_seconds)
+        if made.sent_bytes is not None:
+            self.close_connection = True
+            if not made.sent_bytes:
+                return
         self.send_response(made.status)
         for name, value in made.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(made.body)))
         self.end_headers()
-        self.wfile.write(made.body)
+        self.wfile.write(made.body[: made.sent_bytes])
         self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -67,9 +74,11 @@ class _Handler(BaseHTTPRequestHandler):
 def answer(
     fake: FakeStripe, method: str, path: str, query: str, headers: dict[str, str], body: bytes
 ) -> api.Answer:
-    """One request to any of the three faces: control, browser, API."""
+    """One request to any of the four faces: control, Connect OAuth, browser, API."""
     if path.startswith("/_control/"):
         return control.answer(fake, method, path, body)
+    if path.startswith("/oauth/"):
+        return oauth.answer(fake, method, path, query, headers, body)
     shown = pages.answer(fake, method, path, query, body)
     if shown is not None:
         return shown

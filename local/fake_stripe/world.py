@@ -1,4 +1,5 @@
-"""The state of one account: its objects, idempotency keys and what is due later.
+"""The state of one side (test or live) of one account: its objects, idempotency keys and what is
+due later.
 
 Objects are kept in one internal shape: the newest API version, plus keys that start with `_`. Those
 are the fake's own notes and what older versions need (`versions/`); they never leave it.
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from .blanks import blank
 from .errors import missing
+from .keys import LIVE, base_name
+from .past import Past, Table
 from .sdk_hints import field_names
 
 if TYPE_CHECKING:
@@ -59,18 +62,30 @@ PREFIXES = {
 PATH_PARAMS = {"invoice": "invoice", "payment_intent": "intent", "price": "price"}
 
 
+# What is looked up by whose it is, again and again: the kind, and the field that names the owner.
+LINKED = {
+    "charge": "payment_intent",
+    "invoice_payment": "invoice",
+    "refund": "charge",
+    "subscription": "customer",
+}
+
+
 class World:
-    """One account. Every method is called with the fake's lock held."""
+    """One side of one account. Every method is called with the fake's lock held."""
 
     def __init__(self, fake: "FakeStripe", name: str, *, api_version: str) -> None:
         self.fake = fake
         self.name = name
         self.api_version = api_version
-        self.account_id = account_id(name)
+        self.livemode = name.endswith(LIVE)
+        self.account_id = account_id(base_name(name))
         self.tables: dict[str, dict[str, Object]] = {}
         self.idempotency: dict[str, Object] = {}
         self.jobs: list[Object] = []
         self.counters: dict[str, int] = {}
+        self.past = Past()
+        self._linked: dict[tuple[str, str], list[str]] = {}
         self._time: int | None = None
         self.clock_id: str | None = None
         self.request: Object = {"id": None, "idempotency_key": None}
@@ -91,10 +106,24 @@ class World:
             self._time, self.clock_id = before
 
     def table(self, kind: str) -> dict[str, Object]:
-        return self.tables.setdefault(kind, {})
+        """The objects of a kind by id. With a past, it is a `past.Table`."""
+        found = self.tables.get(kind)
+        if found is None or (self.past.batches and not isinstance(found, Table)):
+            found = Table(self, kind, found or {}) if self.past.batches else {}
+            self.tables[kind] = found
+        return found
+
+    def peek(self, kind: str, id_: str) -> Object | None:
+        """The object, for reading alone: what lies in the past stays there."""
+        found = dict.get(self.tables.get(kind, {}), id_)
+        if found is None and (spot := self.past.find(id_)) and self.past.kind_at(spot) == kind:
+            found = self.past.draw(spot)
+        return found
 
     def new_id(self, kind: str) -> str:
         prefix, length = PREFIXES[kind]
+        if self.livemode:
+            prefix = prefix.replace("cs_test_", "cs_live_")
         return prefix + self.fake.random_text(length)
 
     def new(self, kind: str, **values: Any) -> Object:
@@ -104,10 +133,30 @@ class World:
         if "created" in declared:
             values.setdefault("created", self.now)
         if "livemode" in declared:
-            values["livemode"] = False
+            values["livemode"] = self.livemode
         made = blank(kind, **values)
         self.table(kind)[made["id"]] = made
+        self.index(kind, made)
         return made
+
+    def index(self, kind: str, made: Object) -> None:
+        """Remembers whose a new object is, for `related`."""
+        if kind in LINKED and (owner := made.get(LINKED[kind])):
+            self._linked.setdefault((kind, owner), []).append(made["id"])
+
+    def related(self, kind: str, owner: str) -> list[Object]:
+        """The charges of an intent, the payments of an invoice, the refunds of a charge, a
+        customer's subscriptions; newest first, for reading alone."""
+        table, spot = self.tables.get(kind, {}), self.past.find(owner)
+        if spot is not None and not self._holds(self.past.kind_at(spot), owner):
+            near = self.past.copies_near(kind, {spot.copy})
+            drawn = [self.past.draw(s) for s in near if s.batch == spot.batch]
+            return [row for row in reversed(drawn) if row[LINKED[kind]] == owner]
+        ids = reversed(self._linked.get((kind, owner), []))
+        return [dict.__getitem__(table, id_) for id_ in ids if dict.__contains__(table, id_)]
+
+    def _holds(self, kind: str, id_: str) -> bool:
+        return dict.__contains__(self.tables.get(kind, {}), id_)
 
     def get(self, kind: str, id_: str, param: str | None = None) -> Object:
         """Raises Stripe's `resource_missing`: 404 for an id of the path, 400 for `param`."""
@@ -119,14 +168,15 @@ class World:
         return found
 
     def find(self, id_: str) -> Object | None:
-        """The object of that id, whatever it is."""
+        """The object of that id, whatever it is, for reading alone."""
         for table in self.tables.values():
-            if id_ in table:
+            if dict.__contains__(table, id_):
                 return table[id_]
-        return None
+        spot = self.past.find(id_)
+        return self.past.draw(spot) if spot else None
 
     def rows(self, kind: str, keep: Callable[[Object], bool] | None = None) -> list[Object]:
-        """Newest first, without deleted ones."""
+        """Newest first, without deleted ones; of the past, what was brought out of it."""
         rows = [r for r in self.table(kind).values() if not r.get("deleted")]
         return [r for r in reversed(rows) if keep is None or keep(r)]
 
@@ -149,19 +199,31 @@ class World:
             "idempotency": self.idempotency,
             "jobs": self.jobs,
             "counters": self.counters,
+            "past": self.past.dump(),
         }
 
     def load(self, dumped: Object) -> None:
+        self.past.load(dumped.get("past", []))
         for name, value in dumped.items():
-            setattr(self, name, value)
-        for subscription in self.table("subscription").values():
-            self._join(subscription["items"]["data"], "subscription_item")
-        for invoice in self.table("invoice").values():
-            self._join(invoice["_lines"], "line_item")
+            if name != "past":
+                setattr(self, name, value)
+        for kind, table in self.tables.items():
+            for row in table.values():
+                self.index(kind, row)
+                self.join(row)
 
-    def _join(self, parts: list[Object], kind: str) -> None:
-        """A part and its row are one object here; JSON made two of it."""
-        parts[:] = [self.table(kind).get(part["id"], part) for part in parts]
+    def join(self, row: Object) -> None:
+        """A part and its own row are one object here; JSON made two of it."""
+        if row.get("deleted"):
+            return
+        match row["object"]:
+            case "subscription":
+                parts, kind = row["items"]["data"], "subscription_item"
+            case "invoice":
+                parts, kind = row["_lines"], "line_item"
+            case _:
+                return
+        parts[:] = [self.tables.get(kind, {}).get(part["id"], part) for part in parts]
 
 
 def account_id(name: str) -> str:

@@ -4,7 +4,8 @@
 
 Half of the names and keys that schemathesis makes up are replaced by ones that are there, so that
 requests get further than "there is no such thing". Each chunk has a house of its own, filled a
-little, so that the store stays small. A failure is raised with the call as a curl line.
+little, so that the store stays small, and a fake Stripe beside it. A failure is raised with the
+call as a curl line.
 """
 
 import contextlib
@@ -31,6 +32,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from chalicelib.entrypoints import wiring
+from local.fake_stripe import running_fake_stripe
 from tests.attack.described import document
 from tests.builders.world import DAY, MAY_1
 from tests.doors_kit import Doors
@@ -49,6 +51,7 @@ THERE = {
     "customer": ["sam", "sam@example.com", "cus_1", "friend"],
     "transaction": ["paid", "pending", "in_1"],
 }
+STRIPE_KEY = "sk_" + "test_acme_1"
 Answer = Iterable[bytes]
 
 
@@ -85,10 +88,14 @@ class Fuzzed:
         return self
 
     def __enter__(self) -> None:
-        self._doors = filled(Doors(Path(self._folder.name)))
+        self._stripe = running_fake_stripe(check=False)
+        doors = Doors(Path(self._folder.name)).with_stripe(self._stripe.__enter__().url)
+        self._doors = filled(doors)
+        self._there = {**THERE, **things(doors)}
 
     def __exit__(self, *error: object) -> None:
         self._doors = None
+        self._stripe.__exit__(None, None, None)
         wiring.set_house(None)
         wiring.set_clock(lambda: datetime.now(UTC))
 
@@ -107,7 +114,7 @@ class Fuzzed:
         )
         @given(case=operation.as_strategy(generation_mode=mode), data=st.data())
         def knock(case: Any, data: st.DataObject) -> None:
-            _with_known_names(case, data)
+            _with_known_names(case, data, self._there)
             self._key = data.draw(st.sampled_from(self._keys()))
             case.call_and_validate(checks=CHECKS)
 
@@ -157,15 +164,29 @@ def filled(doors: Doors) -> Doors:
     return doors
 
 
-def _with_known_names(case: Any, data: st.DataObject) -> None:
+def things(doors: Doors) -> dict[str, list[str]]:
+    """Names that are made up anew in each house."""
+    made = doors.post("/v1/connections", {"api_key": STRIPE_KEY})
+    assert made.status == 201, made.body
+    id = made.data["id"]
+    job = doors.post("/v1/backfills", {"connection": id, "from": "2026-01-01"}).data["id"]
+    return {"connection": [id, id, doors.connection.id], "job": [job]}
+
+
+def _with_known_names(case: Any, data: st.DataObject, there: dict[str, list[str]]) -> None:
     """Half of the time names that are there in the place of made-up ones."""
     sometimes = st.booleans()
     for place in (case.path_parameters, case.query):
         for name in place or {}:
-            if name in THERE and data.draw(sometimes):
-                place[name] = data.draw(st.sampled_from(THERE[name]))
-    if isinstance(case.body, dict) and data.draw(sometimes):
-        _tamed(case.body, data)
+            if name in there and data.draw(sometimes):
+                place[name] = data.draw(st.sampled_from(there[name]))
+    if isinstance(case.body, dict):
+        if str(case.body.get("api_key")).startswith("rk_") and data.draw(st.integers(0, 9)):
+            case.body["api_key"] = STRIPE_KEY  # what a restricted key may do takes a second
+        if data.draw(sometimes):
+            _tamed(case.body, data)
+            if "connection" in case.body:
+                case.body["connection"] = data.draw(st.sampled_from(there["connection"]))
 
 
 def _tamed(body: dict[str, Any], data: st.DataObject) -> None:
@@ -175,6 +196,9 @@ def _tamed(body: dict[str, Any], data: st.DataObject) -> None:
             body[name] = {"key": THERE[name][data.draw(st.integers(0, 1))]}
     if "partner" in body:
         body.pop("token", None)
+    if "api_key" in body:
+        body["api_key"] = STRIPE_KEY
+        body.pop("webhook_secret", None)
     if "key" in body:
         body["key"] = data.draw(st.sampled_from(["ann", "sam", "paid", "one", "two", "three"]))
     for name in ("currency", "amount_units"):

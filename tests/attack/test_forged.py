@@ -116,7 +116,7 @@ class TestSignatures:
     def test_of_another_connection(self, doors: Doors) -> None:
         """Each connection's secret opens that one alone, and a test one nothing live."""
         others = [
-            doors.a_connection(secret=OTHER_SECRET),
+            doors.a_connection(secret=OTHER_SECRET, account="acct_2"),
             doors.a_connection(secret=OTHER_SECRET, livemode=True),
         ]
         body = paid(doors)

@@ -8,7 +8,7 @@ is not there at all: same status, headers and words, after the same number of tr
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,11 @@ import pytest
 from app import app
 from chalicelib.entrypoints import wiring
 from chalicelib.flows.show_people import id_of_key
+from chalicelib.storage import keys
+from chalicelib.storage.codec import dump
+from chalicelib.storage.noted import Note
+from chalicelib.storage.records import Connection
+from chalicelib.storage.store import Item, Put
 from tests.attack.described import document
 from tests.builders.stripe_bodies import a_session, an_invoice
 from tests.doors_kit import Doors, Reply, token
@@ -28,7 +33,7 @@ ROUTES = [
     for method in sorted(methods)
     if route.startswith("/v1/") and route not in OPEN
 ]
-PLAIN_PARAMETERS = {"limit", "page", "status"}  # these name no thing
+PLAIN_PARAMETERS = {"limit", "page", "status", "remove_endpoint"}  # these name no thing
 
 THINGS: dict[str, list[tuple[str, str]]] = {
     "partner": [("mine", "nune"), ("MINE", "NUNE"), ("{id}", "ptn_" + "0" * 20)],
@@ -57,6 +62,11 @@ THINGS: dict[str, list[tuple[str, str]]] = {
     "transactions_cursor": [("order-1", "order-9"), ("in_1", "in_9")],
     "rewards_cursor": [("reward:in_1:mine:eur", "reward:in_9:mine:eur")],
     "ledger_cursor": [("{entry}", "1777593600000~reward:in_9")],
+    "connection": [("{connection}", "con_" + "0" * 16)],
+    "connections_cursor": [("{connection}", "con_" + "0" * 16)],
+    "job": [("{job}", "job_" + "0" * 16)],
+    "job_cursor": [("{place}", "1777593600000~in_9")],
+    "reports_cursor": [("{report}", "1777593600001~job_" + "0" * 16)],
 }
 """By kind: a name of the victim's, and one of the same shape that nobody has."""
 
@@ -93,7 +103,16 @@ BODIES: dict[tuple[str, str], list[tuple[str, Any]]] = {
         ("payout", {"key": "NAME", "partner": {"key": OWN}, "currency": "eur", "expected_minor": 1})
     ],
 }
+BODIES |= {
+    ("POST", "/v1/connections"): [],  # names an account of Stripe's, by the key to it
+    ("POST", "/v1/connections/oauth"): [],
+    ("POST", "/v1/connections/{connection}/rotate"): [],
+    ("POST", "/v1/reconciliations"): [("connection", {"connection": "NAME"})],
+    ("POST", "/v1/backfills"): [("connection", {"connection": "NAME", "from": "2026-01-01"})],
+}
+NEW_SECRET = "whsec_" + "n" * 24
 PLAIN_BODIES = {
+    ("POST", "/v1/connections/{connection}/rotate"): {"webhook_secret": NEW_SECRET},
     ("PUT", "/v1/partners/{partner}"): {"name": "x"},
     ("POST", "/v1/transactions/{transaction}/refund"): {"key": "r", "amount": 1},
 }
@@ -103,6 +122,9 @@ CURSORS = {
     "/v1/transactions": "transactions_cursor",
     "/v1/rewards": "rewards_cursor",
     "/v1/partners/{partner}/ledger": "ledger_cursor",
+    "/v1/connections": "connections_cursor",
+    "/v1/reconciliations": "reports_cursor",
+    "/v1/jobs/{job}/transactions": "job_cursor",
 }
 
 
@@ -160,11 +182,12 @@ class Scene:
     victim: str
     attackers: dict[str, str]
     scope: str
-    partner_id: str = ""
-    entry: str = ""
+    names: dict[str, str] = field(default_factory=dict)
 
     def named(self, name: str) -> str:
-        return name.replace("{id}", self.partner_id).replace("{entry}", self.entry)
+        for word, known in self.names.items():
+            name = name.replace(f"{{{word}}}", known)
+        return name
 
     def tried(self, attack: Attack, name: str, key: str) -> Tried:
         """The house is then as it was."""
@@ -218,8 +241,12 @@ def _fill(scene: Scene, *, livemode: bool) -> None:
         return reply.data
 
     made = post("/v1/partners", {"email": "mine@example.com", "key": "mine"})
-    scene.partner_id = made["id"]
-    connection = doors.a_connection(livemode=livemode)
+    scene.names["id"] = made["id"]
+    mode = "live" if livemode else "test"
+    connection = doors.a_connection(
+        account="acct_mine", livemode=livemode, api_key=f"sk_{mode}_mine_1"
+    )
+    scene.names["connection"] = connection.id
     doors.click(t=token("mine"))
     told = {"email": "sam@example.com", "stripe_customer_id": "cus_1", "partner": {"key": "mine"}}
     post("/v1/customers", {"key": "sam", **told})
@@ -236,7 +263,25 @@ def _fill(scene: Scene, *, livemode: bool) -> None:
     post("/v1/payouts", {"key": "payout-1", **named})
     post("/v1/transactions", {"key": "order-1", "customer": {"key": "sam"}, "amount": "49.00"})
     post("/v1/transactions/order-1/refund", {"key": "refund-1", "amount": "9.00"})
-    scene.entry = doors.get("/v1/partners/mine/ledger", key).data[0]["id"]
+    scene.names["entry"] = doors.get("/v1/partners/mine/ledger", key).data[0]["id"]
+    _fill_jobs(scene, connection)
+
+
+def _fill_jobs(scene: Scene, connection: Connection) -> None:
+    """A backfill that changed a sale, and the report of a reconciliation."""
+    asked = {"connection": connection.id, "from": "2026-01-01"}
+    job = scene.doors.post("/v1/backfills", asked, scene.victim).data["id"]
+    at = scene.doors.clock.ms
+    note = Note(sale="in_1", place=f"{at:013d}#in_1")
+    times = {"at": at, "ended_at": at, "from": at, "to": at}
+    told = {"job": job, "connection": connection.id, **times}
+    scene.doors.store.commit(
+        [
+            Put(Item(key=keys.job_sale(job, note.place), body=dump(note))),
+            Put(Item(key=keys.reconciliation(connection.scope, at, job), body=told)),
+        ]
+    )
+    scene.names |= {"job": job, "place": note.place.replace("#", "~"), "report": f"{at:013d}~{job}"}
 
 
 def said(reply: Reply, name: str) -> tuple[int, dict[str, str], str]:
@@ -285,7 +330,8 @@ def test_with_the_right_key_each_name_is_known(scenes: dict[str, Scene], side: s
         if attack.body or attack.kind in ("refund", "payout"):
             continue
         if "{" in attack.route and "?" in attack.target:
-            attack = Attack("GET", attack.route, attack.kind, attack.target.replace(OWN, "mine"))
+            owner = scene.names["job"] if "{job}" in attack.route else "mine"
+            attack = Attack("GET", attack.route, attack.kind, attack.target.replace(OWN, owner))
         for name, absent in THINGS[attack.kind]:
             there = scene.tried(attack, scene.named(name), scene.victim).reply
             assert there.status == 200, (attack, name, there.json)
@@ -305,7 +351,8 @@ def test_lists_and_overviews_show_only_ones_own(
         reply = scene.tried(Attack("GET", route, "", f"{route}?limit=250"), "", key).reply
         text = reply.body.decode()
         assert reply.status == 200
-        words = {*VICTIMS, "sam", "in_1", "order-1"}
+        words = {*VICTIMS, "sam", "in_1", "order-1", *scene.names.values()}
+        words -= {scene.names["id"]}  # of the partner, whom both sides share
         if who != "the other side":
             words |= {"mine", scene.doors.program.id, "Acme"}
         for word in words:
@@ -327,10 +374,11 @@ def test_nothing_that_names_a_thing_is_forgotten() -> None:
 def test_every_field_of_a_body_that_names_a_thing_is_tried() -> None:
     """By the fields of the described bodies; those listed here name nothing."""
     naming = {"key", "id", "email", "token", "stripe_customer_id", "partner", "customer"}
+    naming |= {"connection"}
     plain = set(
         """
         name surname tags status status_starts_on reward amount amount_minor amount_units currency
-        action created_at expected_minor
+        action created_at expected_minor api_key webhook_secret from to preview
         """.split()
     )
     schemas = document()["components"]["schemas"]
@@ -339,7 +387,10 @@ def test_every_field_of_a_body_that_names_a_thing_is_tried() -> None:
             continue
         content = document()["paths"][route][method.lower()]["requestBody"]["content"]
         [media] = content.values()
-        fields = set(schemas[media["schema"]["$ref"].rsplit("/", 1)[1]]["properties"])
+        schema = media["schema"]
+        if "$ref" in schema:
+            schema = schemas[schema["$ref"].rsplit("/", 1)[1]]
+        fields = set(schema["properties"])
         assert fields <= naming | plain, (route, fields - naming - plain)
         tried_fields = {field for _, body in bodies for field in body if "NAME" in str(body[field])}
         missing = (fields & naming) - tried_fields - ({"key"} if method == "PUT" else set())

@@ -52,7 +52,14 @@ FACTS = [
         charge=word,
         intent=word,
     ),
-    st.builds(RefundedTotal, charge=st.just("ch_1"), amount=small, told_at=times, intent=word),
+    st.builds(
+        RefundedTotal,
+        charge=st.just("ch_1"),
+        amount=small,
+        told_at=times,
+        intent=word,
+        asked=st.booleans(),
+    ),
     st.builds(
         Dispute,
         id=st.just("du_1"),

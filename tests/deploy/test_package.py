@@ -3,6 +3,7 @@
 import importlib.util
 import marshal
 import struct
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from deploy.bundle import MAX_BYTES, copy_code, make_zip
 from deploy.package import Package
+from local.fake_stripe import running_fake_stripe
 from local.place import REPOSITORY
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deployment")]
@@ -101,6 +103,33 @@ def test_what_lambda_does_not_run_stays_here(host: zipfile.ZipFile) -> None:
         "chalice/__init__.py",
         "chalice/app.py",
     }
+
+
+def test_what_is_in_it_asks_stripe(host: zipfile.ZipFile, tmp_path: Path) -> None:
+    """Without the SDK's types of parameters, which fill two megabytes."""
+    assert not any(name.startswith("stripe/params/") for name in host.namelist())
+    host.extractall(tmp_path)
+    with running_fake_stripe() as fake:
+        ran = subprocess.run(
+            [sys.executable, "-I", "-c", ASKS, str(tmp_path), fake.url],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (ran.returncode, ran.stdout) == (0, "()\n"), ran.stderr
+
+
+ASKS = """
+import sys
+sys.path[:] = [sys.argv[1], *[p for p in sys.path if "site-packages" not in p]]
+from chalicelib.stripe_adapter.calls import StripeCalls
+from chalicelib.stripe_adapter.credentials import Credentials
+import stripe
+assert stripe.__file__.startswith(sys.argv[1])
+credentials = Credentials(api_key="sk_" + "test_acme_1", livemode=False)
+print(StripeCalls(credentials, api_base=sys.argv[2]).page("event").rows)
+"""
 
 
 def test_what_is_not_python_goes_along(host: zipfile.ZipFile) -> None:

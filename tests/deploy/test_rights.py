@@ -10,6 +10,10 @@ import pytest
 
 from app import app
 from chalicelib.core.refusals import Unavailable
+from chalicelib.flows.ask_for_job import ask_for_backfill
+from chalicelib.flows.plan_jobs import STANDING, read_job
+from chalicelib.flows.receive_connect_webhook import DEAUTHORISED
+from chalicelib.flows.show_jobs import list_job_sales
 from chalicelib.storage.store import (
     Check,
     IndexName,
@@ -23,11 +27,15 @@ from chalicelib.storage.store import (
 )
 from deploy.place import TABLE_RESOURCES
 from deploy.template import DOORS
+from local.fake_stripe import running_fake_stripe
+from local.fake_stripe.world import account_id
 from tests.builders.stripe_bodies import a_session, an_invoice
-from tests.builders.world import World, day, token
+from tests.builders.world import MAY_1, World, day, token
 from tests.doors_kit import Doors, Reply
 from tests.fakes.memory_store import MemoryStore
 from tests.flows import test_crash_everywhere as crashes
+from tests.flows.account_kit import DAY, KEY, MINUTE, Account, Clock, Connected
+from tests.oauth_kit import oauth_house
 
 Right = tuple[str, str]
 """An action, and the table or ``table/index`` it is done to."""
@@ -125,7 +133,12 @@ class NotedDoors(Doors):
 def needed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[Right]]:
     """What every function was seen to need."""
     found: dict[str, set[Right]] = defaultdict(set)
-    for store in [*through_crashes(tmp_path_factory), through_every_route(tmp_path_factory)]:
+    stores = [
+        *through_crashes(tmp_path_factory),
+        through_every_route(tmp_path_factory),
+        through_jobs(tmp_path_factory),
+    ]
+    for store in stores:
         for function, rights in store.noted.items():
             found[function] |= rights
     return found
@@ -193,6 +206,7 @@ def through_every_route(folders: pytest.TempPathFactory) -> Noting:
     june = {"key": "june", "partner": {"key": "ann"}, "currency": "eur"}
     paid = doors.post("/v1/payouts", {**june, "expected_minor": doors.balance()[1]})
     assert paid.status in (200, 201), paid.body
+    by_oauth(doors)
     names = {"{partner}": "ann", "{customer}": "c1", "{transaction}": "s1"}
     for route, methods in app.routes.items():
         target = route
@@ -201,6 +215,58 @@ def through_every_route(folders: pytest.TempPathFactory) -> Noting:
         if "GET" in methods and "{" not in target and route.startswith("/v1"):
             reply = doors.get(target)
             assert reply.status == 200, (target, reply.body)
+    return store
+
+
+def by_oauth(doors: Doors) -> None:
+    """An account is connected, heard of, and taken back; then another is disconnected."""
+    with oauth_house(doors) as house:
+        for account in ("acme", "bakery"):
+            link = doors.post("/v1/connections/oauth", {}).data["link"]
+            assert house.person().go(link, account).status == 200
+        told = doors.event("invoice.paid", an_invoice(), account=account_id("acme"))
+        gone = doors.event(DEAUTHORISED, {"id": "ca_1"}, account=account_id("acme"))
+        for event in (told, gone):
+            assert house.deliver(event).data["state"] == "handled"
+        (left,) = [one for one in house.connections() if one.state == "open"]
+        assert doors.call("DELETE", f"/v1/connections/{left.id}").status == 200
+
+
+def through_jobs(folders: pytest.TempPathFactory) -> Noting:
+    """Every kind of job, on an account of which nothing was told: the past tried out and brought
+    in, then what happened since caught up with, asked about and compared."""
+    store, clock = Noting(), Clock(MAY_1 + 20 * DAY + 1800)
+    with running_fake_stripe(clock=clock, seed=1, check=False) as fake:
+        account = Account(fake, clock)
+        account.a_customer()
+        ours = Connected(folders.mktemp("jobs"), account, "ours", store)
+        ours.enrol_all()
+        ours.failing = True
+        past = {"begin": day(1), "end": day(15), "client_reference_id": token("ann", 3)}
+        fake.make_past(KEY, story="payment", count=3, **past)
+
+        def run_all(times: int) -> None:
+            for _ in range(times):
+                with store.as_function("run-jobs"):
+                    ours.run()
+                account.pass_time(15 * MINUTE)
+
+        for preview in (True, False):
+            about = {"scope": ours.world.scope, "store": store, "now": ours.ms()}
+            told = ask_for_backfill(
+                ours.connection.id, since=day(0) * 1000, preview=preview, **about
+            )
+            run_all(2)
+            assert read_job(told.scope, told.id, store).state == "done"
+            with store.as_function("api"):
+                list_job_sales(told.id, scope=told.scope, store=store, limit=5)
+        intent = account.an_intent(account.customers[0])
+        account.a_refund(intent.id, 700)
+        account.an_invoice(account.customers[0])
+        ours.plan()
+        run_all(24 * 4)
+        for kind in STANDING:
+            assert ours.job(kind).runs > 0, ours.job(kind).because
     return store
 
 
@@ -232,7 +298,7 @@ def _place(resource: Any) -> str:
     return ""
 
 
-FUNCTIONS = ("api", "website", "webhook", "mature-rewards", "sweep", "count-clicks")
+FUNCTIONS = ("api", "website", "webhook", "mature-rewards", "sweep", "count-clicks", "run-jobs")
 
 
 @pytest.mark.slow

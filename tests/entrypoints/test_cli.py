@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chalicelib.core.program import Mode
 from chalicelib.entrypoints import cli, wiring
 from chalicelib.entrypoints.wiring import House
 from chalicelib.settings import tables_of
@@ -22,10 +21,9 @@ from chalicelib.storage import keys, records
 from chalicelib.storage.dynamo import DynamoStore
 from chalicelib.storage.store import Item, Put, Store
 from local import tables
-from local.fake_stripe import running_fake_stripe
 from tests.builders.stripe_bodies import an_invoice
 from tests.builders.world import World, day
-from tests.doors_kit import WEBHOOK_SECRET, Doors
+from tests.doors_kit import Doors
 from tests.fakes.memory_store import MemoryStore
 from tests.storage.played_dynamo import Answer, played_dynamo
 
@@ -88,7 +86,7 @@ def test_program_partner_and_key_in_a_row(doors: Doors, run: Run) -> None:
         (("partner", "create", "prg_nobody", "--email", "a@example.com"), "no such program"),
         (("key", "create", "prg_nobody", "--mode", "live"), "no such program"),
         (("connection", "create", "prg_nobody"), "no such program"),
-        (("connection", "create", "{program}"), "api_key"),
+        (("connection", "create", "{program}", "--by-hand"), "api_key"),
         (("event", "replay", "con_nobody", "evt_1"), "no such event"),
         (("event", "replay", "con_nobody"), "Name a connection and an event"),
         (("rebuild", "--into", "No_Stage"), "A stage is"),
@@ -203,127 +201,6 @@ class TestAws:
     def test_what_is_no_stage(self, shell: Any, stage: str) -> None:
         code, said = shell("--stage", stage, *self.KEY)
         assert (code, said.startswith("A stage is 1 to 20 of a-z, 0-9 and -")) == (1, True)
-
-
-class TestConnection:
-    @pytest.fixture
-    def connected(self, doors: Doors, run: Run, monkeypatch: pytest.MonkeyPatch) -> Any:
-        with running_fake_stripe() as fake:
-            settings = doors.house.settings
-            object.__setattr__(settings, "stripe_api_base", fake.url)
-            yield run(
-                "connection",
-                "create",
-                doors.program.id,
-                "--base-url",
-                "https://refer.example.com",
-                secrets=f"{STRIPE_KEY}\n{WEBHOOK_SECRET}\n",
-            )
-
-    def test_it_asks_stripe_whose_key_it_is(self, doors: Doors, connected: Any) -> None:
-        code, out, err = connected
-        assert code == 0, err
-        made = json.loads(out)
-        assert made["account"].startswith("acct_")
-        assert made["livemode"] is False
-        assert f"https://refer.example.com/stripe/webhooks/{made['connection_id']}" in err
-        assert "invoice.paid" in err
-        item = next(
-            item
-            for key, item in doors.store.everything().items()
-            if key.pk == f"connection#{made['connection_id']}"
-        )
-        connection = records.read_connection(item)
-        event = doors.event("balance.available", {"object": "balance"})
-        assert doors.deliver(event, connection=connection).status == 200
-
-    def test_no_secret_is_printed_or_stored_in_the_open(self, doors: Doors, connected: Any) -> None:
-        _, out, err = connected
-        for secret in (STRIPE_KEY, WEBHOOK_SECRET):
-            assert secret not in out + err
-            assert secret not in str(doors.store.everything())
-
-    def test_it_says_what_both_secrets_are(self, connected: Any) -> None:
-        _, _, err = connected
-        assert "in its test mode" in err
-        assert "Create restricted key" in err
-        assert "Customers, read" in err
-        assert "A signing secret, from Developers > Webhooks" in err
-
-    @pytest.mark.parametrize(
-        ("wrong", "because"),
-        [
-            (("nonsense",), "not a Stripe secret or restricted key"),
-            (("sk_" + "live_acme_1",), "a key of Stripe's live mode, and test is wanted"),
-            (("rk_" + "live_acme_1", WEBHOOK_SECRET), "not a Stripe secret or restricted key"),
-            (("rk_" + "test___unknown",), "Stripe does not know this key"),
-        ],
-        ids=["no key", "other mode", "two wrong ones", "unknown"],
-    )
-    def test_a_wrong_key_is_asked_for_again(
-        self, doors: Doors, run: Run, wrong: tuple[str, ...], because: str
-    ) -> None:
-        """Of the same connection: its address is in Stripe already."""
-        typed = "\n".join((*wrong, STRIPE_KEY, "whsec_", WEBHOOK_SECRET))
-        with running_fake_stripe() as fake:
-            object.__setattr__(doors.house.settings, "stripe_api_base", fake.url)
-            code, out, err = run("connection", "create", doors.program.id, secrets=typed)
-        assert code == 0, err
-        assert f"/stripe/webhooks/{json.loads(out)['connection_id']}\n" in err
-        assert err.count("/stripe/webhooks/") == 1
-        assert because in err
-        assert err.count("Once more:") == len(wrong) + 1
-        for secret in wrong:
-            assert secret not in err
-
-    def test_three_wrong_ones_are_enough(self, doors: Doors, run: Run) -> None:
-        before = doors.writes()
-        typed = "a\nb\nc\n" + STRIPE_KEY
-        code, out, err = run("connection", "create", doors.program.id, secrets=typed)
-        assert (code, out, doors.writes()) == (1, "", before)
-        assert err.count("Once more:") == 2
-
-    @pytest.mark.parametrize(
-        ("program", "asked", "key", "said"),
-        [
-            ("test", (), "sk_" + "live_acme_1", "Take a key of test mode, or say --mode live"),
-            ("live", (), STRIPE_KEY, "Take a key of live mode, or say --mode test"),
-            ("live", ("--mode", "live"), STRIPE_KEY, "a key of Stripe's test mode"),
-            ("test", ("--mode", "live"), STRIPE_KEY, "a key of Stripe's test mode"),
-            ("live", ("--mode", "test"), STRIPE_KEY, ""),
-        ],
-        ids=str,
-    )
-    def test_the_keys_mode_is_the_programs_unless_another_is_said(
-        self, doors: Doors, run: Run, program: Mode, asked: tuple[str, ...], key: str, said: str
-    ) -> None:
-        made, _ = doors.a_program("Gamma", program)
-        with running_fake_stripe() as fake:
-            object.__setattr__(doors.house.settings, "stripe_api_base", fake.url)
-            typed = f"{key}\n{WEBHOOK_SECRET if not said else ''}\n"
-            code, out, err = run("connection", "create", made.id, *asked, secrets=typed)
-        assert (code, bool(out)) == ((1, False) if said else (0, True)), err
-        assert said in err
-
-    @pytest.mark.parametrize("secret", ["", " ", "whsec_", "sk_" + "test_acme_1", "secret"])
-    def test_what_is_no_webhook_secret_is_refused(
-        self, doors: Doors, run: Run, secret: str
-    ) -> None:
-        with running_fake_stripe() as fake:
-            object.__setattr__(doors.house.settings, "stripe_api_base", fake.url)
-            before = doors.writes()
-            code, out, err = run(
-                "connection", "create", doors.program.id, secrets=f"{STRIPE_KEY}\n{secret}\n"
-            )
-        assert (code, out) == (1, "")
-        assert "whsec_" in err
-        assert doors.writes() == before
-
-    def test_stripe_away_is_a_sentence(self, doors: Doors, run: Run) -> None:
-        object.__setattr__(doors.house.settings, "stripe_api_base", "http://127.0.0.1:9")
-        code, _, err = run("connection", "create", doors.program.id, secrets=f"{STRIPE_KEY}\n")
-        assert (code, STRIPE_KEY in err) == (1, False)
-        assert "Stripe" in err
 
 
 def test_an_event_is_replayed(doors: Doors, run: Run) -> None:

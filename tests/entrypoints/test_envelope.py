@@ -30,8 +30,17 @@ BODIES: dict[tuple[str, str], Any] = {
         "expected_minor": 980,
     },
     ("PUT", "/v1/program"): {},
+    ("POST", "/v1/connections/{connection}/rotate"): {"webhook_secret": "whsec_" + "n" * 24},
+    ("POST", "/v1/reconciliations"): {"connection": "con_mine"},
+    ("POST", "/v1/backfills"): {"connection": "con_mine", "from": "2026-04-01"},
 }
-NAMES = {"partner": "mine", "customer": "mine", "transaction": "mine"}
+NAMES = {
+    "partner": "mine",
+    "customer": "mine",
+    "transaction": "mine",
+    "connection": "con_mine",
+    "job": "job_mine",
+}
 
 
 @pytest.fixture
@@ -40,6 +49,9 @@ def filled(doors: Doors) -> Doors:
     doors.post("/v1/partners", {"email": "mine@example.com", "key": "mine"})
     doors.a_customer("mine", email="sam@example.com", partner={"key": "mine"})
     doors.a_sale("mine", customer="mine")
+    api_key = "sk_" + "test_mine_1"
+    connection = doors.a_connection(id="con_mine", account="acct_mine", api_key=api_key)
+    doors.a_backfill("job_mine", connection)
     return doors
 
 

@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app import app
 from chalicelib.core.refusals import Unavailable
+from chalicelib.entrypoints import wiring
 from chalicelib.entrypoints.wiring import House
 from chalicelib.flows.keep_base_url import keep_base_url, read_base_url
+from chalicelib.flows.plan_jobs import plan_jobs
 from chalicelib.settings import Settings
-from chalicelib.storage import keys
-from chalicelib.storage.store import Remove, Write
+from chalicelib.storage import keys, records
+from chalicelib.storage.store import Put, Remove, Write
+from local.fake_stripe import running_fake_stripe
 from local.schedules import Schedules
 from tests.builders.stripe_bodies import a_session
 from tests.doors_kit import Doors, token
@@ -68,6 +72,39 @@ def test_a_sweep_names_the_event_that_failed_and_how_long_it_waits(
     assert (failed["connection"], failed["event"][:4]) == (doors.connection.id, "evt_")
     assert failed["because"] == "the connection is gone"
     assert (ran["outcome"], ran["waiting_minutes"]) == ("ran", 28)
+
+
+def test_an_idle_look_for_jobs_says_so(doors: Doors, capsys: pytest.CaptureFixture[str]) -> None:
+    doors.clock.now += 30 * MINUTE
+    (line,) = run(doors, "run_jobs", capsys)
+    assert line == {
+        "door": "run_jobs",
+        "outcome": "ran",
+        "count": 0,
+        "failed": 0,
+        "finished": True,
+    }
+
+
+def test_a_job_is_run_and_counted(doors: Doors, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a Stripe that takes the key."""
+    with running_fake_stripe(clock=lambda: float(doors.clock.now)) as fake:
+        settings = replace(doors.house.settings, stripe_api_base=fake.url)
+        wiring.set_house(House(settings, doors.store))
+        program, connection = doors.connection.program, doors.connection
+        place = f"connection/{program}/{connection.id}/api_key"
+        sealed = doors.house.sealer.seal("sk_" + "test_acme_1", place=place)
+        key = keys.connection(connection.id)
+        version = doors.store.get([key])[key].version
+        whole = replace(connection, sealed_api_key=sealed)
+        doors.store.commit([Put(records.connection_item(whole, version))])
+        doors.clock.now += 30 * MINUTE
+        plan_jobs(whole, store=doors.store, now=int(doors.clock.now) * 1000)
+        *lines, last = run(doors, "run_jobs", capsys)
+    kinds = {line["type"]: line["outcome"] for line in lines if "job" in line}
+    assert kinds == {"catch_up": "waiting", "resolve": "waiting"}, lines
+    assert (last["outcome"], last["failed"]) == ("ran", 0)
+    assert last["count"] >= 2
 
 
 def test_what_matures_is_told(doors: Doors, capsys: pytest.CaptureFixture[str]) -> None:

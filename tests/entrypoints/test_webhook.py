@@ -104,7 +104,7 @@ def test_signatures(doors: Doors, case: str, status: int) -> None:
 
 @pytest.mark.parametrize("secret", [" ", "   ", "\t"])
 def test_a_blank_secret_verifies_nothing(doors: Doors, secret: str) -> None:
-    blank = doors.a_connection(secret=secret)
+    blank = doors.a_connection(secret=secret, account="acct_2")
     reply = doors.deliver(paid(doors), connection=blank, secret=secret)
     assert (reply.status, doors.items("inbox")) == (400, [])
 

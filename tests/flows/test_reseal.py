@@ -61,9 +61,9 @@ def secrets_of(world: World, store: Any, sealer: Sealer) -> list[str]:
     found = records.read_connection(read(store, keys.connection(connection)))
     return [
         sealer.open(signing, place=signing_key_place(program)),
-        sealer.open(found.sealed_api_key, place=secret_place(connection, "api_key")),
+        sealer.open(found.sealed_api_key, place=secret_place(program, connection, "api_key")),
         *(
-            sealer.open(one, place=secret_place(connection, "webhook_secret"))
+            sealer.open(one, place=secret_place(program, connection, "webhook_secret"))
             for one in found.sealed_webhook_secrets
         ),
     ]
@@ -71,7 +71,7 @@ def secrets_of(world: World, store: Any, sealer: Sealer) -> list[str]:
 
 def with_an_api_key(world: World) -> None:
     """And with two webhook secrets, as while one is being replaced."""
-    place = partial(secret_place, world.connection.id)
+    place = partial(secret_place, world.program.id, world.connection.id)
     item = read(world.store, keys.connection(world.connection.id))
     body = {
         **item.body,

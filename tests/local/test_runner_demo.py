@@ -29,6 +29,7 @@ DEMO_KEYS = {
     "base_url": str,
     "shop_url": str,
     "fake_stripe_url": str,
+    "stripe_api_base": str,
     "stripe_api_key": str,
     "program_id": str,
     "api_key": str,

@@ -2,6 +2,7 @@
 
 from ..blanks import blank
 from ..calls import Call, Route
+from ..keys import base_name
 from ..world import Object
 
 
@@ -10,13 +11,13 @@ def _retrieve(call: Call) -> Object:
     return blank(
         "account",
         id=world.account_id,
-        business_profile={"name": world.name, "url": "https://shop.example"},
+        business_profile={"name": base_name(world.name), "url": "https://shop.example"},
         capabilities={"card_payments": "active", "transfers": "active"},
         charges_enabled=True,
         country="DE",
         default_currency="eur",
         details_submitted=True,
-        email=f"{world.name}@example.com",
+        email=f"{base_name(world.name)}@example.com",
         metadata={},
         payouts_enabled=True,
         settings=None,

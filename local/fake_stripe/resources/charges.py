@@ -161,8 +161,7 @@ def _update(call: Call) -> Object:
 
 
 def _refunds(call: Call) -> Rows:
-    rows = call.world.rows("refund", lambda r: r["charge"] == call.id)
-    return Rows(rows, f"/v1/charges/{call.id}/refunds")
+    return Rows(call.world.related("refund", call.id), f"/v1/charges/{call.id}/refunds")
 
 
 _list = listing_of("charge", "/v1/charges", "customer", "payment_intent", "transfer_group")

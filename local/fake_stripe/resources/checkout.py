@@ -1,6 +1,6 @@
 """The routes of Checkout Sessions."""
 
-from ..calls import Call, Route, Rows, merge_metadata, retrieving, within
+from ..calls import Call, Listed, Route, Rows, merge_metadata, owner_in, retrieving
 from ..errors import StripeRefusal, invalid
 from ..world import Object, World, copied
 from . import catalog, paying
@@ -92,7 +92,7 @@ def _expire(call: Call) -> Object:
     return session
 
 
-def _list(call: Call) -> Rows:
+def _list(call: Call) -> Listed:
     params = call.params
     email = (params.get("customer_details") or {}).get("email")
 
@@ -100,11 +100,10 @@ def _list(call: Call) -> Rows:
         names = ("customer", "payment_intent", "payment_link", "status", "subscription")
         if any(session[f] != params[f] for f in names if f in params):
             return False
-        if email is not None and (session["customer_details"] or {}).get("email") != email:
-            return False
-        return within(session["created"], params.get("created"))
+        return email is None or (session["customer_details"] or {}).get("email") == email
 
-    return Rows(call.world.rows("checkout.session", keep), "/v1/checkout/sessions")
+    created, owner = params.get("created"), owner_in(params)
+    return Listed("checkout.session", "/v1/checkout/sessions", keep, created, owner, email)
 
 
 def _line_items(call: Call) -> Rows:

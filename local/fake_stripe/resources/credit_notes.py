@@ -1,4 +1,5 @@
-"""Credit notes: before payment they lower what is due, after it they give money back.
+"""Credit notes: before payment they lower what is due (to nothing: the invoice is paid), after it
+they give money back.
 
 Source: docs.stripe.com/invoicing/integration/programmatic-credit-notes. Lines are copied from the
 request's amounts; the tax inside them is not split off.
@@ -9,7 +10,7 @@ from ..calls import Call, Route, Rows, lay_over, listing_of, merge_metadata, ret
 from ..errors import invalid
 from ..events import emit
 from ..world import Object, World, copied
-from . import customers, refunds
+from . import customers, invoicing, refunds
 
 
 def _create(call: Call) -> Object:
@@ -32,8 +33,7 @@ def _create(call: Call) -> Object:
     key = "post_payment" if paid else "pre_payment"
     invoice[f"{key}_credit_notes_amount"] += amount
     if not paid:
-        invoice["amount_due"] -= amount
-        invoice["amount_remaining"] -= amount
+        invoicing.lower_due(world, invoice, amount)
     if params.get("credit_amount"):
         customer = world.get("customer", invoice["customer"])
         entry = customers.change_balance(
@@ -42,6 +42,8 @@ def _create(call: Call) -> Object:
         )  # fmt: skip
         made["customer_balance_transaction"] = entry["id"]
     emit(world, "credit_note.created", made)
+    if not paid and invoice["amount_remaining"] == 0:
+        invoicing.pay_by_credit(world, invoice)
     return made
 
 
@@ -167,8 +169,14 @@ def _void(call: Call) -> Object:
     key = "post_payment" if note["post_payment_amount"] else "pre_payment"
     invoice[f"{key}_credit_notes_amount"] -= note["amount"]
     if key == "pre_payment" and invoice["status"] == "open":
-        invoice["amount_due"] += note["amount"]
-        invoice["amount_remaining"] += note["amount"]
+        invoicing.lower_due(world, invoice, -note["amount"])
+    if note["customer_balance_transaction"]:
+        entry = world.get("customer_balance_transaction", note["customer_balance_transaction"])
+        customer = world.get("customer", invoice["customer"])
+        customers.change_balance(
+            world, customer, -entry["amount"], invoice["currency"], "credit_note",
+            credit_note=note["id"],
+        )  # fmt: skip
     emit(world, "credit_note.voided", note)
     return note
 

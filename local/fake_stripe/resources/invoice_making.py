@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..events import emit
+from ..keys import base_name
 from ..world import Object, World
 from .invoice_lines import compute
 
@@ -38,7 +39,7 @@ def _defaults(world: World, currency: str) -> Object:
     settings = {"default_mandate": None, "payment_method_options": None}
     return {
         "account_country": "DE",
-        "account_name": world.name,
+        "account_name": base_name(world.name),
         "amount_due": 0,
         "amount_overpaid": 0,
         "amount_paid": 0,

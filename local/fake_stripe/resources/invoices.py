@@ -1,6 +1,6 @@
 """The routes of invoices, their lines and their payments."""
 
-from ..calls import Call, Route, Rows, lay_over, merge_metadata, retrieving, within
+from ..calls import Call, Listed, Route, Rows, lay_over, merge_metadata, owner_in, retrieving
 from ..errors import invalid
 from ..events import emit
 from ..world import Object, copied
@@ -166,7 +166,7 @@ def _send(call: Call) -> Object:
     return invoice
 
 
-def _list(call: Call) -> Rows:
+def _list(call: Call) -> Listed:
     params = call.params
 
     def keep(invoice: Object) -> bool:
@@ -175,9 +175,9 @@ def _list(call: Call) -> Rows:
         of = "subscription" not in params or (
             invoicing.subscription_of(invoice) == params["subscription"]
         )
-        return same and of and within(invoice["created"], params.get("created"))
+        return same and of
 
-    return Rows(call.world.rows("invoice", keep), "/v1/invoices")
+    return Listed("invoice", "/v1/invoices", keep, params.get("created"), owner_in(params))
 
 
 def _lines(call: Call) -> Rows:
@@ -185,16 +185,17 @@ def _lines(call: Call) -> Rows:
     return Rows(invoice["_lines"], f"/v1/invoices/{invoice['id']}/lines")
 
 
-def _payments(call: Call) -> Rows:
+def _payments(call: Call) -> Listed:
     params = call.params
     wanted = params.get("payment") or {}
 
     def keep(payment: Object) -> bool:
         same = all(payment[f] == params[f] for f in ("invoice", "status") if f in params)
         paid_by = all(payment["payment"].get(k) == v for k, v in wanted.items())
-        return same and paid_by and within(payment["created"], params.get("created"))
+        return same and paid_by
 
-    return Rows(call.world.rows("invoice_payment", keep), "/v1/invoice_payments")
+    owner, url = owner_in(params) or owner_in(wanted), "/v1/invoice_payments"
+    return Listed("invoice_payment", url, keep, params.get("created"), owner)
 
 
 ROUTES = [

@@ -146,14 +146,34 @@ def mark_paid(world: World, invoice: Object, intent: Object | None) -> None:
     _settle(world, invoice)
 
 
-def pay_outside(world: World, invoice: Object) -> None:
-    """Marked as paid outside Stripe: the intent is cancelled, the money is not Stripe's."""
+def lower_due(world: World, invoice: Object, amount: int) -> None:
+    """A credit note on an open invoice: that much less is asked for (more, when it is voided)."""
+    invoice["amount_due"] -= amount
+    invoice["amount_remaining"] -= amount
+    if invoice.get("_payment_intent") and invoice["amount_due"] > 0:
+        world.get("payment_intent", invoice["_payment_intent"])["amount"] = invoice["amount_due"]
+        payment = world.get("invoice_payment", invoice["_payment"])
+        payment["amount_requested"] = invoice["amount_due"]
+
+
+def pay_by_credit(world: World, invoice: Object) -> None:
+    """Credit notes left nothing to pay: the invoice is paid, and no money moved."""
+    _drop_payment(world, invoice)
+    _settle(world, invoice)
+
+
+def _drop_payment(world: World, invoice: Object) -> None:
     if invoice.get("_payment_intent"):
         intent = world.get("payment_intent", invoice["_payment_intent"])
         intents.cancel(world, intent, "automatic")
         payment = world.get("invoice_payment", invoice["_payment"])
         transitions = payment["status_transitions"] | {"canceled_at": world.now}
         payment.update(status="canceled", status_transitions=transitions)
+
+
+def pay_outside(world: World, invoice: Object) -> None:
+    """Marked as paid outside Stripe: the intent is cancelled, the money is not Stripe's."""
+    _drop_payment(world, invoice)
     due = invoice["amount_due"]
     invoice.update(
         amount_paid=due, amount_paid_off_stripe=due, amount_remaining=0, _paid_out_of_band=True

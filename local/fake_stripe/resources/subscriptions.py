@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..calls import Call, Route, Rows, lay_over, merge_metadata, retrieving, within
+from ..calls import Call, Listed, Route, Rows, lay_over, merge_metadata, owner_in, retrieving
 from ..errors import invalid, missing
 from ..events import emit
 from ..world import Object, World, copied
@@ -136,11 +136,12 @@ def _cancel(call: Call) -> Object:
     return subscription
 
 
-def _list(call: Call) -> Rows:
+def _list(call: Call) -> Listed:
     params, wanted = call.params, call.params.get("status")
 
     def keep(subscription: Object) -> bool:
-        if "customer" in params and subscription["customer"] != params["customer"]:
+        names = ("collection_method", "customer", "test_clock")
+        if any(subscription[f] != params[f] for f in names if f in params):
             return False
         prices = [i["price"]["id"] for i in subscription["items"]["data"]]
         if "price" in params and params["price"] not in prices:
@@ -150,11 +151,10 @@ def _list(call: Call) -> Rows:
             return False
         if wanted == "ended" and not ended:
             return False
-        if wanted not in (None, "all", "ended") and subscription["status"] != wanted:
-            return False
-        return within(subscription["created"], params.get("created"))
+        return wanted in (None, "all", "ended") or subscription["status"] == wanted
 
-    return Rows(call.world.rows("subscription", keep), "/v1/subscriptions")
+    created, owner = params.get("created"), owner_in(params)
+    return Listed("subscription", "/v1/subscriptions", keep, created, owner)
 
 
 def _items(call: Call) -> Rows:

@@ -1,4 +1,5 @@
-"""Webhook endpoints: at most 16 an account; the secret is told once, at creation."""
+"""Webhook endpoints: at most 16 an account; the secret is told once, at creation. One made with
+`connect` hears the accounts that are connected to this one."""
 
 from urllib.parse import urlsplit
 
@@ -12,16 +13,20 @@ MAX_ENDPOINTS = 16
 def _create(call: Call) -> Object:
     world, params = call.world, call.params
     if len(world.rows("webhook_endpoint")) >= MAX_ENDPOINTS:
-        raise invalid("You have reached the maximum of 16 test webhook endpoints.")
+        mode = "live" if world.livemode else "test"
+        raise invalid(f"You have reached the maximum of {MAX_ENDPOINTS} {mode} webhook endpoints.")
     _check_url(params["url"])
+    connect = bool(params.get("connect"))
     made = world.new(
         "webhook_endpoint",
         api_version=params.get("api_version"),
+        application=world.fake.connect.client_of(world) if connect else None,
         description=params.get("description") or None,
         enabled_events=params["enabled_events"],
         metadata={},
         status="enabled",
         url=params["url"],
+        _connect=connect,
         _secret="whsec_" + world.fake.random_text(32),
     )
     merge_metadata(made, params.get("metadata"))

@@ -131,7 +131,7 @@ def plan_of(price: Shape) -> Shape:
         "currency": price["currency"],
         "interval": recurring["interval"],
         "interval_count": recurring["interval_count"],
-        "livemode": False,
+        "livemode": price["livemode"],
         "metadata": price["metadata"],
         "meter": None,
         "nickname": price["nickname"],

@@ -62,6 +62,24 @@ def pay_page(session: Object, *, wrong: str = "", filled: Object | None = None) 
     )
 
 
+def authorize_page(platform: str, mode: str, kept: dict[str, str]) -> str:
+    """Where an account's owner lets a platform in, or not. `kept` goes through the form."""
+    hidden = "".join(
+        f'<input type="hidden" name="{escape(k)}" value="{escape(v)}">' for k, v in kept.items()
+    )
+    return _page(
+        f"Connect {platform}",
+        f"""<h1>Connect {escape(platform)}</h1>
+<p><small>This is the fake Stripe: accounts are made by naming them.</small></p>
+<p><strong>{escape(platform)}</strong> asks to read and write in your account ({mode} mode).</p>
+<form method="post" action="/oauth/authorize">
+{hidden}{_field("account", "Account", "acme", ' required pattern="[A-Za-z0-9]+"')}
+<button type="submit" name="decision" value="approve">Connect</button>
+<button type="submit" name="decision" value="deny" formnovalidate>Deny</button>
+</form>""",
+    )
+
+
 def said_page(title: str, text: str) -> str:
     return _page(title, f"<h1>{escape(title)}</h1><p>{escape(text)}</p>")
 

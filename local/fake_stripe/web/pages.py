@@ -45,7 +45,7 @@ def answer(fake: "FakeStripe", method: str, path: str, query: str, body: bytes) 
                 form = {k: v[0] for k, v in parse_qs(body.decode()).items()}
                 return _pay(fake, id_, form)
             case "GET", ["thanks", _]:
-                return _html(200, html.said_page("Thanks", "Thanks for your payment."))
+                return html_answer(200, html.said_page("Thanks", "Thanks for your payment."))
             case "GET", ["v3", "buy_buttons" | "pricing_tables", id_]:
                 return _embed(fake, id_, asked.get("key", ""))
             case "GET", ["v3", "buy_buttons" | "pricing_tables", id_, "open"]:
@@ -60,8 +60,8 @@ def _visit_link(fake: "FakeStripe", code: str, asked: dict[str, str]) -> Answer:
             names = ("client_reference_id", "prefilled_email", "prefilled_promo_code")
             given = {n: asked[n] for n in names if n in asked}
             session = _opened(fake, world, link, given)
-            return _html(200, html.pay_page(session))
-    return _html(404, html.said_page("Not found", "This link is no longer active."))
+            return html_answer(200, html.pay_page(session))
+    return html_answer(404, html.said_page("Not found", "This link is no longer active."))
 
 
 def _opened(fake: "FakeStripe", world: World, link: Object, given: dict[str, str]) -> Object:
@@ -73,20 +73,20 @@ def _opened(fake: "FakeStripe", world: World, link: Object, given: dict[str, str
 def _show(fake: "FakeStripe", id_: str) -> Answer:
     found = _session(fake, id_)
     if found is None:
-        return _html(404, html.said_page("Not found", "There is no such Checkout Session."))
+        return html_answer(404, html.said_page("Not found", "There is no such Checkout Session."))
     if found[1]["status"] != "open":
-        return _html(410, html.said_page("Over", "This Checkout Session is no longer open."))
-    return _html(200, html.pay_page(found[1]))
+        return html_answer(410, html.said_page("Over", "This Checkout Session is no longer open."))
+    return html_answer(200, html.pay_page(found[1]))
 
 
 def _pay(fake: "FakeStripe", id_: str, form: dict[str, str]) -> Answer:
     found = _session(fake, id_)
     if found is None:
-        return _html(404, html.said_page("Not found", "There is no such Checkout Session."))
+        return html_answer(404, html.said_page("Not found", "There is no such Checkout Session."))
     world, session = found
     email = form.get("email", "").strip()
     if not session["customer"] and "@" not in (session["customer_email"] or email):
-        return _html(422, html.pay_page(session, wrong="An e-mail is needed.", filled=form))
+        return html_answer(422, html.pay_page(session, wrong="An e-mail is needed.", filled=form))
     run_due(world, fake.now())
     clock = (world.table("customer").get(session["customer"] or "") or {}).get("test_clock")
     frozen = world.table("test_helpers.test_clock").get(clock or "", {}).get("frozen_time")
@@ -103,11 +103,11 @@ def _pay(fake: "FakeStripe", id_: str, form: dict[str, str]) -> Answer:
             )
     except StripeRefusal as refusal:
         if session["status"] != "open":
-            return _html(410, html.said_page("Over", refusal.error["message"]))
+            return html_answer(410, html.said_page("Over", refusal.error["message"]))
         page = html.pay_page(session, wrong=refusal.error["message"], filled=form)
-        return _html(refusal.status, page)
+        return html_answer(refusal.status, page)
     target = session["success_url"] or session["return_url"] or f"{fake.url}/thanks/{id_}"
-    return _redirect(target.replace("{CHECKOUT_SESSION_ID}", id_))
+    return redirect(target.replace("{CHECKOUT_SESSION_ID}", id_))
 
 
 def _session(fake: "FakeStripe", id_: str) -> tuple[World, Object] | None:
@@ -143,20 +143,20 @@ def _open_embed(fake: "FakeStripe", id_: str, asked: dict[str, str]) -> Answer:
     embed = fake.embeds.get(id_)
     offer = asked.get("offer", "0")
     if embed is None or not offer.isdigit() or int(offer) >= len(embed["links"]):
-        return _html(404, html.said_page("Not found", "There is no such offer."))
+        return html_answer(404, html.said_page("Not found", "There is no such offer."))
     world = fake.world(embed["account"])
     link = world.get("payment_link", embed["links"][int(offer)])
     names = ("client_reference_id", "customer_email")
     session = _opened(fake, world, link, {n: asked[n] for n in names if n in asked})
-    return _redirect(session["url"])
+    return redirect(session["url"])
 
 
-def _html(status: int, text: str) -> Answer:
+def html_answer(status: int, text: str) -> Answer:
     headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": _POLICY}
     return Answer(status, text.encode(), headers | {"Referrer-Policy": "no-referrer"})
 
 
-def _redirect(target: str) -> Answer:
+def redirect(target: str) -> Answer:
     clean = target.replace("\r", "").replace("\n", "")
     return Answer(303, b"", {"Location": clean, "Content-Type": "text/plain"})
 

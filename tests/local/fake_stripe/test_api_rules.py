@@ -12,7 +12,7 @@ from local.fake_stripe.world import public
 from .conftest import KEY, a_customer, a_price, client_of, control, paid_intent
 
 
-@pytest.mark.parametrize("key", ["nonsense", "sk_" + "live_acme_1", "pk_test_acme_1"])
+@pytest.mark.parametrize("key", ["nonsense", "sk_" + "other_acme_1", "pk_test_acme_1"])
 def test_a_wrong_key_is_401(fake: FakeStripe, key: str) -> None:
     with pytest.raises(stripe.AuthenticationError) as refused:
         client_of(fake, key).v1.customers.list()
@@ -30,13 +30,15 @@ def test_keys_of_one_name_share_an_account_and_others_do_not(fake: FakeStripe) -
     assert own.id.startswith("acct_") and own.id != other.accounts.retrieve_current().id
 
 
-def test_stripe_account_header_reaches_a_known_account(fake: FakeStripe) -> None:
+def test_stripe_account_header_reaches_the_own_account_alone(fake: FakeStripe) -> None:
+    """Others only when they are connected: `test_oauth`."""
     beta = client_of(fake, "sk_" + "test_beta_1").v1
     made = beta.customers.create({"email": "b@example.com"})
     options = {"stripe_account": beta.accounts.retrieve_current().id}
-    assert client_of(fake).v1.customers.retrieve(made.id, options=options).id == made.id
-    with pytest.raises(stripe.PermissionError):
-        client_of(fake).v1.customers.list(options={"stripe_account": "acct_unknown"})
+    assert beta.customers.retrieve(made.id, options=options).id == made.id
+    for account in (options["stripe_account"], "acct_unknown"):
+        with pytest.raises(stripe.PermissionError):
+            client_of(fake).v1.customers.list(options={"stripe_account": account})
 
 
 @pytest.mark.parametrize(
@@ -243,7 +245,7 @@ def test_every_event_is_checked_too(fake: FakeStripe, api: Any) -> None:
 
 
 def test_the_key_never_shows_in_a_refusal(fake: FakeStripe) -> None:
-    key = "sk_" + "live_very_secret_indeed"
+    key = "sk_" + "other_very_secret_indeed"
     with pytest.raises(stripe.AuthenticationError) as refused:
         client_of(fake, key).v1.customers.list()
     assert "secret" not in str(refused.value) and KEY not in str(refused.value)
