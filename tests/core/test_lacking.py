@@ -71,8 +71,8 @@ SALES: list[tuple[str, Sale, list[Sale], tuple[str, ...]]] = [
     ("all unknown", sale(), [], ("the sale",)),
     (
         "another net",
-        sale(views=by_id(view(total=4900, net=4000))),
-        [sale(views=by_id(view(total=4900, net=4900)))],
+        sale(views=by_id(view(total=4900, net=4900))),
+        [sale(views=by_id(view(total=4900, net=4000)))],
         ("what of it is without tax and shipping",),
     ),
     (
@@ -238,12 +238,16 @@ SALES: list[tuple[str, Sale, list[Sale], tuple[str, ...]]] = [
 ]
 
 
+STAND = (("the amount of the payment",), ("what of it is without tax and shipping",))
+"""Where what is known is as new as what was told, it stands."""
+
+
 @pytest.mark.parametrize(
     ("told", "known", "lacks"), [row[1:] for row in SALES], ids=[r[0] for r in SALES]
 )
 def test_of_a_sale(told: Sale, known: list[Sale], lacks: tuple[str, ...]) -> None:
     assert of_sale(told, *known) == lacks
-    if lacks and lacks != ("the amount of the payment",):
+    if lacks and lacks not in STAND:
         healed = told
         for one in known:
             healed = healed.join(one)
