@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 from chalicelib.tracker import TrackerSettings, render, render_debug, snippet
 
-TRACKER_HOST = "partners.test"
 SHOP = "www.shop.test"
 PROGRAM = "prog_1"
 
@@ -40,6 +39,7 @@ class PageServer:
     forms_received: list[str] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    tests: int = 0
     settings: TrackerSettings = field(init=False)
     signup_answer: tuple[int, bytes] = (200, b'{"data":{"key":"u_1"},"status":1}')
 
@@ -51,13 +51,19 @@ class PageServer:
         self.settings = TrackerSettings(
             **{
                 "program_id": PROGRAM,
-                "base_url": f"http://{TRACKER_HOST}:{self.port}",
+                "base_url": f"http://{self.tracker_host}:{self.port}",
                 "payment_link_hosts": (f"http://pay.test:{self.port}",),
                 **settings,
             }
         )
 
+    @property
+    def tracker_host(self) -> str:
+        """Each test's own: what the pages of the one before still send is not this one's."""
+        return f"partners-{self.tests}.test"
+
     def forget(self) -> None:
+        self.tests += 1
         self.pages.clear()
         self.forms_received.clear()
         self.arrivals.clear()
@@ -126,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, b"<!doctype html>thanks", "text/html")
             return
         content_type = self.headers["Content-Type"] or ""
-        self.house.arrivals.append(
+        self._note(
             Arrival(method="POST", path=path, body=json.loads(body), content_type=content_type)
         )
         headers = {"Access-Control-Allow-Origin": "*"}
@@ -138,10 +144,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(204, b"", "text/plain", headers)
 
     def do_OPTIONS(self) -> None:
-        self.house.arrivals.append(
-            Arrival(method="OPTIONS", path=self.path, body={}, content_type="")
-        )
+        self._note(Arrival(method="OPTIONS", path=self.path, body={}, content_type=""))
         self._answer(403, b"", "text/plain")
+
+    def _note(self, arrival: Arrival) -> None:
+        if (self.headers["Host"] or "").split(":")[0] == self.house.tracker_host:
+            self.house.arrivals.append(arrival)
 
     def _answer(
         self, status: int, body: bytes, content_type: str, headers: dict[str, str] | None = None

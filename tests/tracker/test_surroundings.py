@@ -13,9 +13,7 @@ from tests.tracker.test_stripe import EVERYTHING, reference
 
 pytestmark = pytest.mark.browser
 
-STRICT = (
-    "default-src 'none'; script-src http://partners.test:{0}; connect-src http://partners.test:{0}"
-)
+STRICT = "default-src 'none'; script-src {0}; connect-src {0}"
 
 
 # --- Cross-domain links -----------------------------------------------------------------
@@ -78,7 +76,7 @@ def test_no_cross_domain_links_unless_they_are_on(site, page):
 @pytest.mark.parametrize("query", ["?via=ann", "?via=ann&refledger_debug=1"])
 def test_a_strict_content_security_policy(site, page, features, query):
     site.install(**features)
-    site.page("/buy", EVERYTHING, csp=STRICT.format(site.port))
+    site.page("/buy", EVERYTHING, csp=STRICT.format(site.settings.base_url))
     page.add_init_script(
         "window.violations = [];"
         "addEventListener('securitypolicyviolation', event => violations.push(event.blockedURI))"
