@@ -6,8 +6,8 @@ from chalice.app import Chalice
 
 from chalicelib.entrypoints import (
     api,
-    api_connections,  # noqa: F401  its doors are the API's
-    api_jobs,  # noqa: F401  its doors are the API's
+    api_connections,
+    api_jobs,
     schedules,
     stripe_doors,
     website,
@@ -21,6 +21,7 @@ if "deploy" in sys.argv[1:] and sys.argv[0].rpartition("/")[2].startswith("chali
     )
 
 app = Chalice(app_name="refledger")
-for part in (website.doors, stripe_doors.doors, api.doors, schedules.doors):
-    app.register_blueprint(part)
+parts = (website, stripe_doors, api, api_connections, api_jobs, schedules)
+for doors in dict.fromkeys(part.doors for part in parts):  # the API's files share theirs
+    app.register_blueprint(doors)
 wiring.warm()

@@ -66,8 +66,8 @@ class DemoStripe:
         made = self._client.v1.webhook_endpoints.create(
             params={
                 "url": self._webhook_url(connection_id),
-                "enabled_events": list(ENABLED_EVENTS),  # type: ignore[typeddict-item]
-                "api_version": stripe.api_version,  # type: ignore[typeddict-item]
+                "enabled_events": list(ENABLED_EVENTS),
+                "api_version": stripe.api_version,
                 "metadata": {"refledger_connection": connection_id},
             },
             options={"idempotency_key": f"demo-{secrets.token_hex(8)}"},

@@ -71,8 +71,8 @@ def _endpoint(client: stripe.StripeClient, url: str) -> dict[str, str]:
         params={
             "url": url,
             "connect": True,
-            "enabled_events": [*ENABLED_EVENTS, DEAUTHORISED],  # type: ignore[list-item]
-            "api_version": stripe.api_version,  # type: ignore[typeddict-item]
+            "enabled_events": [*ENABLED_EVENTS, DEAUTHORISED],
+            "api_version": stripe.api_version,
         },
         options={"idempotency_key": f"demo-{secrets.token_hex(8)}"},
     )

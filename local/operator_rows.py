@@ -70,7 +70,7 @@ class WorkRows:
             ("settle", "records", keys.DUE_WORK),
             ("event", "inbox", keys.DUE_INBOX),
         ):
-            page = store.find(table, "due", due, limit=1_000)  # type: ignore[arg-type]
+            page = store.find(table, "due", due, limit=1_000)
             for item in page.items:
                 at, _, what = (item.due or ("", "0#"))[1].partition("#")
                 rows.append({"kind": kind, "what": what, "due_at": int(at) // 1000})

@@ -1,4 +1,9 @@
-"""What holds for every test: no test reaches AWS, and tools of several rooms' tests."""
+"""What holds for every test: no test reaches AWS, chance is the same in each run, and tools of
+several rooms' tests."""
+
+import os
+import random
+import secrets
 
 import pytest
 
@@ -8,6 +13,16 @@ pytest_plugins = [
     "tests.stack_kit",
     "tests.attack.plugin",
 ]
+
+_chance = random.Random()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The ids and tokens that a test makes are its own ones, and the same tomorrow: what fails,
+    fails again. ``SEED`` says others."""
+    _chance.seed(f"{os.environ.get('SEED') or 1} {item.nodeid}")
+    secrets.token_bytes = lambda nbytes=None: _chance.randbytes(nbytes or 32)
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ def test_it(doors): assert doors.get("/v1/test").status == 200
 """
 
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,10 @@ class Reply:
     @property
     def data(self) -> Any:
         return self.json["data"]
+
+    def says(self, word: str) -> bool:
+        """Whether the word stands in it, and not by chance as part of a random id."""
+        return bool(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", self.body.decode()))
 
     @property
     def errors(self) -> dict[str, list[str]]:
@@ -293,7 +298,7 @@ class Doors:
     def balance(self, partner: str = "ann", currency: str = "eur") -> tuple[int, int, int]:
         """Pending, payable, paid, as the API tells them."""
         held = self.get(f"/v1/partners/{partner}").data["balances"].get(currency, {})
-        return tuple(held.get(f"{n}_minor", 0) for n in ("pending", "payable", "paid"))  # type: ignore[return-value]
+        return tuple(held.get(f"{n}_minor", 0) for n in ("pending", "payable", "paid"))
 
     def writes(self) -> int:
         return self.store.calls["commit"]

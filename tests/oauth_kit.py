@@ -100,7 +100,7 @@ class OAuthHouse:
     def change(self, connection: Connection, **about: object) -> None:
         key = keys.connection(connection.id)
         item = self.doors.store.get([key])[key]
-        changed = replace(records.read_connection(item), **about)  # type: ignore[arg-type]
+        changed = replace(records.read_connection(item), **about)
         self.doors.store.commit([Put(records.connection_item(changed, item.version))])
 
     def links(self) -> set[tuple[str, str]]:

@@ -31,7 +31,7 @@ def test_every_variable_is_documented_and_read() -> None:
     class Asked(dict[str, str]):
         names: set[str]
 
-        def get(self, key: str, default: object = None) -> object:  # type: ignore[override]
+        def get(self, key: str, default: object = None) -> object:
             self.names.add(key)
             return default
 

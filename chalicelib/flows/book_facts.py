@@ -20,7 +20,7 @@ from chalicelib.flows.prepare_facts import check_unknown, prepare, resolved_refe
 from chalicelib.flows.retry import until_not_stale
 from chalicelib.storage import records
 from chalicelib.storage.keys import Scope
-from chalicelib.storage.store import Put, Store, Write
+from chalicelib.storage.store import BookStore, Put, Write
 
 Stamp = Callable[[int, bool], Sequence[Write]]
 Guard = Callable[[Gathered], None]
@@ -48,7 +48,7 @@ def book_facts(
     told: Told,
     *,
     scope: Scope,
-    store: Store,
+    store: BookStore,
     now: Ms,
     stamp: Stamp = no_stamp,
     guard: Guard = no_guard,
@@ -90,7 +90,7 @@ def book_facts(
 def _book(
     told: Told,
     scope: Scope,
-    store: Store,
+    store: BookStore,
     *,
     now: Ms,
     beside: Sequence[Write],

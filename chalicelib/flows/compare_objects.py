@@ -15,15 +15,14 @@ from chalicelib.core.told import Ignored, Told
 from chalicelib.flows.keep_object import take_in
 from chalicelib.flows.read_claims import account_told, read_claims
 from chalicelib.flows.read_known import Known, read_known
-from chalicelib.flows.receive_webhook import BUG
+from chalicelib.flows.receive_webhook import BUG, read_told
 from chalicelib.flows.settle_work import settle_work
 from chalicelib.storage import keys, records
 from chalicelib.storage.records import Connection
-from chalicelib.storage.store import Key, Store
-from chalicelib.stripe_adapter.envelope import read_envelope
+from chalicelib.storage.store import BookStore, Key
+from chalicelib.stripe_adapter.envelope import Unreadable, read_envelope
 from chalicelib.stripe_adapter.fields import Body
 from chalicelib.stripe_adapter.objects import EXPAND, event_of, money_of, untold
-from chalicelib.stripe_adapter.translate import translate
 
 if TYPE_CHECKING:
     from chalicelib.stripe_adapter.calls import Kind, StripeCalls
@@ -69,7 +68,7 @@ def compare_objects(
     *,
     connection: Connection,
     calls: "StripeCalls",
-    store: Store,
+    store: BookStore,
     now: Ms,
     since: Ms,
     listed_from: Ms | None = None,
@@ -116,7 +115,7 @@ def compare_objects(
     return replace(_compared(looked), left=min(left, len(rows)))
 
 
-def _finish(looked: Iterable["_Looked"], known: Known, *, store: Store, now: Ms) -> None:
+def _finish(looked: Iterable["_Looked"], known: Known, *, store: BookStore, now: Ms) -> None:
     """What this very job took in before a crash may still owe the settling of other sales."""
     began = [look for look in looked if look.found and not look.lacks]
     for household in sorted({id for look in began for id in known.households(look.told)}):
@@ -154,6 +153,7 @@ class _Looked:
     body: bytes = b""
     told: Told = field(default_factory=Told)
     because: str = ""
+    unread: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
     found: bool = False
     again: tuple[str, ...] = ()
@@ -166,11 +166,9 @@ class _Looked:
         if body is None:
             look.because = untold(kind, row)
             return look
-        try:
-            told = translate(body)
-        except Exception:  # not to be read, or a bug of ours: taken in, it is put down as failed
-            look.lacks = ("anything that can be read",)
-            told = Told()
+        told = read_told(body)
+        if isinstance(told, Unreadable):  # taken in, it is put down as failed
+            look.unread, told = ("anything that can be read",), Told()
         if isinstance(told, Ignored):
             look.because = told.because
             return look
@@ -190,9 +188,7 @@ class _Looked:
         return min((id for id in ids if id.startswith("pi_")), default="")
 
     def lacking_in(self, known: Known) -> tuple[str, ...]:
-        if self.told == Told():  # not to be read: the inbox says so
-            return self.lacks
-        return lacking(self.told, known.sales(self.told), known.people(self.told))
+        return self.unread or lacking(self.told, known.sales(self.told), known.people(self.told))
 
     def needs_claims(self, known: Known) -> bool:
         """Whether it is a payment of which nobody told what it is for."""
@@ -216,14 +212,14 @@ class _Looked:
         return {"kind": self.kind, "id": id, "lacking": lacks, "became": self.became, **said}
 
 
-def _known(looked: Sequence[_Looked], connection: Connection, store: Store) -> Known:
+def _known(looked: Sequence[_Looked], connection: Connection, store: BookStore) -> Known:
     telling = [look for look in looked if look.place is not None]
     places = [look.place for look in telling if look.place is not None]
     told = [look.told for look in telling]
     return read_known(told, scope=connection.scope, store=store, beside=places)
 
 
-def _look_again(missing: Sequence[_Looked], connection: Connection, store: Store) -> None:
+def _look_again(missing: Sequence[_Looked], connection: Connection, store: BookStore) -> None:
     """What is known by now of what lacked; where it still does, why: as the inbox has it."""
     if not missing:
         return

@@ -35,7 +35,7 @@ from chalicelib.core.told import Reference, Told
 from chalicelib.flows.gather import Gathered, pointers_near, read_partners
 from chalicelib.flows.join_facts import joined_household, joined_sale, owner_of
 from chalicelib.storage.keys import Scope
-from chalicelib.storage.store import Store
+from chalicelib.storage.store import BookStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Decision:
 
 
 def decide(
-    told: Told, gathered: Gathered, scope: Scope, store: Store, *, now: Ms, release: bool
+    told: Told, gathered: Gathered, scope: Scope, store: BookStore, *, now: Ms, release: bool
 ) -> Decision:
     """The whole decision on what was read; reads on for partners and balances, whose names only
     the household knows."""
@@ -269,7 +269,7 @@ def _in_seconds(at: Ms) -> Ms:
 
 
 def _duplicate(
-    sale: Sale, summary: Summary, household: Household, scope: Scope, store: Store
+    sale: Sale, summary: Summary, household: Household, scope: Scope, store: BookStore
 ) -> bool:
     """Whether a sale told by the merchant alone stands beside one of Stripe's like it."""
     if not sale.only_told_by_merchant or not summary.paid:

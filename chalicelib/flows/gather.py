@@ -19,7 +19,7 @@ from chalicelib.core.settlement import SettledSale
 from chalicelib.core.told import Told
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
-from chalicelib.storage.store import Item, Key, Stale, Store
+from chalicelib.storage.store import BookStore, Item, Key, Stale
 
 FIRST_POINTERS = 32  # of a customer's sales, in order of payment, read at first
 
@@ -54,7 +54,7 @@ class Gathered:
         return sorted(found, key=lambda p: p.place)
 
 
-def gather(told: Told, *, scope: Scope, store: Store, pointers: int) -> Gathered:
+def gather(told: Told, *, scope: Scope, store: BookStore, pointers: int) -> Gathered:
     """Everything stored that a booking of these facts touches."""
     ids = set(told.sale.ids) if told.sale else set()
     identities = set(told.people.identities())
@@ -88,7 +88,12 @@ def identities_of(sale: Sale) -> set[Identity]:
 
 
 def _add_sales(
-    gathered: Gathered, ids: set[SaleId], items: Mapping[Key, Item], *, scope: Scope, store: Store
+    gathered: Gathered,
+    ids: set[SaleId],
+    items: Mapping[Key, Item],
+    *,
+    scope: Scope,
+    store: BookStore,
 ) -> None:
     """The sales that the ids lead to. When they are about to become one, all their aliases are
     read as well, since each is written anew on its version. Raises ``Stale`` where an alias was
@@ -117,7 +122,7 @@ def _add_identities(
             gathered.identity_items[identity] = items[key]
 
 
-def read_household(name: str, *, scope: Scope, store: Store, pointers: int) -> Stored:
+def read_household(name: str, *, scope: Scope, store: BookStore, pointers: int) -> Stored:
     """A household with its first ``pointers`` sales, in one trip per partition. Where a partition
     has more, nothing behind its last one read is given of any: the sales are without a gap."""
     page = store.query("records", keys.household_partition(scope, name), limit=pointers + 2)
@@ -147,7 +152,7 @@ def read_household(name: str, *, scope: Scope, store: Store, pointers: int) -> S
     )
 
 
-def household_items(names: Iterable[str], *, scope: Scope, store: Store) -> dict[str, Item]:
+def household_items(names: Iterable[str], *, scope: Scope, store: BookStore) -> dict[str, Item]:
     """Each name's household, where it was joined into another that one."""
     leads = {name: name for name in names}
     found: dict[str, Item] = {}
@@ -162,7 +167,7 @@ def household_items(names: Iterable[str], *, scope: Scope, store: Store) -> dict
 
 
 def pointers_near(
-    household: Household, *, since: Ms, until: Ms, scope: Scope, store: Store
+    household: Household, *, since: Ms, until: Ms, scope: Scope, store: BookStore
 ) -> list[SalePointer]:
     """A customer's sales paid between two moments, at most 200 of each partition."""
     found: list[SalePointer] = []
@@ -179,7 +184,7 @@ def pointers_near(
 
 
 def read_partners(
-    names: Iterable[str], currencies: Iterable[str], *, scope: Scope, store: Store
+    names: Iterable[str], currencies: Iterable[str], *, scope: Scope, store: BookStore
 ) -> tuple[dict[str, Partner], dict[str, records.Balance]]:
     """Partners by lower-case key, and their balances by position name, in one trip."""
     names, currencies = sorted(set(names)), sorted(set(currencies))

@@ -17,7 +17,7 @@ from chalicelib.storage import keys, noted, records, what_if
 from chalicelib.storage.job_records import Job
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.noted import Note, notes_of
-from chalicelib.storage.store import Item, Key, Store
+from chalicelib.storage.store import BookStore, Item, Key
 from chalicelib.storage.what_if import WhatIf
 
 MOST_PARTNERS = 500  # lines of one result, by partner and currency; the rest is one line
@@ -41,7 +41,7 @@ class JobSale:
     holds: bool
 
 
-def view_of(job: Job, store: Store) -> Store:
+def view_of(job: Job, store: BookStore) -> BookStore:
     """The books as the job sees and leaves them; of a preview they are its own, and others each
     time that it began anew."""
     again = job.cursor.get(AGAIN)
@@ -56,7 +56,7 @@ def kept_until(job: Job) -> Ms:
 
 
 def job_sales(
-    job: Job, *, store: Store, limit: int, after: str = "", skip: int = 0
+    job: Job, *, store: BookStore, limit: int, after: str = "", skip: int = 0
 ) -> tuple[Sequence[JobSale], bool]:
     """A page of what the job changed, by time of payment, and whether more follows; ``after`` is
     the place of a note."""
@@ -65,7 +65,7 @@ def job_sales(
     return _looked_up(notes[skip:], scope=job.scope, store=view), more
 
 
-def is_noted(job: Job, place: str, *, store: Store) -> bool:
+def is_noted(job: Job, place: str, *, store: BookStore) -> bool:
     """Whether the job has a note at that place."""
     if not PLACE.match(place) or not is_text(place) or len(place.encode()) > MAX_PLACE_BYTES:
         return False
@@ -73,7 +73,7 @@ def is_noted(job: Job, place: str, *, store: Store) -> bool:
     return key in view_of(job, store).get([key])
 
 
-def _looked_up(notes: Sequence[Note], *, scope: Scope, store: Store) -> list[JobSale]:
+def _looked_up(notes: Sequence[Note], *, scope: Scope, store: BookStore) -> list[JobSale]:
     by_note = {note.place: keys.sale(scope, note.sale) for note in notes}
     items = store.get(list(by_note.values())) if notes else {}
     became = {_became(scope, item) for item in items.values() if "of" in item.body}

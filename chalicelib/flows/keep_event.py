@@ -12,7 +12,7 @@ from chalicelib.core.facts import Ms
 from chalicelib.core.refusals import NotFound, Unavailable
 from chalicelib.storage import keys, records
 from chalicelib.storage.records import InboxHead
-from chalicelib.storage.store import Item, Key, Put, Stale, Store, Write
+from chalicelib.storage.store import BookStore, Item, Key, Put, Stale, Write
 
 OVERDUE_MS = 120_000  # an event not handled by then is the sweeper's
 BLOB_BYTES = 350_000  # of a gzipped body in one item
@@ -33,7 +33,13 @@ class EventStamp:
     """
 
     def __init__(
-        self, head: InboxHead, raw_body: bytes, *, item: Item | None = None, store: Store, now: Ms
+        self,
+        head: InboxHead,
+        raw_body: bytes,
+        *,
+        item: Item | None = None,
+        store: BookStore,
+        now: Ms,
     ) -> None:
         self._head, self._raw_body = head, raw_body
         self._item, self._given = item, item is not None
@@ -77,7 +83,7 @@ def _ended(head: InboxHead, state: str, because: str) -> InboxHead:
     return replace(head, state=state, because=because, handled_at=head.received_at, attempts=1)
 
 
-def _keep(head: InboxHead, raw_body: bytes, *, store: Store) -> tuple[Item, bool]:
+def _keep(head: InboxHead, raw_body: bytes, *, store: BookStore) -> tuple[Item, bool]:
     """Put an event into the inbox if it is not there: its item, and whether it was there."""
     if len(raw_body) > MAX_BODY_BYTES:
         raise Unavailable("The event is larger than the inbox takes.")
@@ -117,7 +123,7 @@ def _body_items(head: InboxHead, packed: bytes) -> list[Item]:
     ]
 
 
-def stored_body(head: InboxHead, *, store: Store) -> bytes:
+def stored_body(head: InboxHead, *, store: BookStore) -> bytes:
     """The raw body of an event of the inbox. Raises ``NotFound`` if it has expired."""
     key, body_key = keys.inbox(head.connection, head.id), keys.inbox_body(head.connection, head.id)
     found = store.get([key, body_key])

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from chalicelib.core.facts import Ms
 from chalicelib.flows.receive_webhook import Received, receive_verified
 from chalicelib.storage.records import Connection
-from chalicelib.storage.store import Store
+from chalicelib.storage.store import BookStore
 
 
 def take_in(
     body: bytes,
     *,
     connection: Connection,
-    store: Store,
+    store: BookStore,
     now: Ms,
     until: Callable[[], bool] = lambda: False,
 ) -> Received:

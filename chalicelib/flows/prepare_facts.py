@@ -11,12 +11,14 @@ from chalicelib.core.told import Reference, Told
 from chalicelib.flows.gather import Gathered, identities_of
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
-from chalicelib.storage.store import Check, Item, Put, Stale, Store, Write
+from chalicelib.storage.store import BookStore, Check, Item, Put, Stale, Write
 
 MAX_AWAITING = 20  # who may await one click
 
 
-def prepare(told: Told, *, scope: Scope, store: Store, now: Ms) -> tuple[Told, tuple[Write, ...]]:
+def prepare(
+    told: Told, *, scope: Scope, store: BookStore, now: Ms
+) -> tuple[Told, tuple[Write, ...]]:
     """The told facts made whole: each touch with its owner and, where its click was seen, with
     the click's time.
 
@@ -58,7 +60,7 @@ def _with_identities(people: People, sale: Sale | None) -> People:
 
 
 def _clicks(
-    touches: Iterable[Touch], *, scope: Scope, store: Store, now: Ms
+    touches: Iterable[Touch], *, scope: Scope, store: BookStore, now: Ms
 ) -> tuple[dict[str, Ms], tuple[Write, ...]]:
     """The times of the clicks that were seen, and the writes by which the others are awaited."""
     owners: dict[str, set[Identity]] = {}
@@ -81,7 +83,7 @@ def _clicks(
 
 
 def _seen(
-    tokens: Iterable[str], *, scope: Scope, store: Store
+    tokens: Iterable[str], *, scope: Scope, store: BookStore
 ) -> tuple[dict[str, Ms], dict[str, Item]]:
     """The times of the clicks that were seen, and who awaits those that were not."""
     clicks = {token: keys.click(scope.program, token) for token in tokens}
@@ -94,7 +96,7 @@ def _seen(
 
 
 def resolved_references(
-    told: Told, *, scope: Scope, store: Store
+    told: Told, *, scope: Scope, store: BookStore
 ) -> tuple[People, dict[Reference, int]]:
     """A checkout's reference that is the key of a customer whom the merchant made is an edge; the
     others are returned as still unknown, with the version at which the key was read (a visitor may

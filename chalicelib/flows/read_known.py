@@ -9,7 +9,7 @@ from chalicelib.core.settlement import SettledSale
 from chalicelib.core.told import Told
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
-from chalicelib.storage.store import Item, Key, Store
+from chalicelib.storage.store import BookStore, Item, Key
 
 MOST_HOPS = 8  # from a name to what it stands for; it may be joined into another meanwhile
 
@@ -52,7 +52,7 @@ def _once(items: Iterable[Item | None]) -> list[Item]:
 
 
 def read_known(
-    told: Sequence[Told], *, scope: Scope, store: Store, beside: Iterable[Key] = ()
+    told: Sequence[Told], *, scope: Scope, store: BookStore, beside: Iterable[Key] = ()
 ) -> Known:
     """In two trips (per 100 keys), or one more for each time that customers were joined. ``beside``
     are keys to be read with the first."""

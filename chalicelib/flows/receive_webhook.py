@@ -19,7 +19,7 @@ from chalicelib.flows.read_connection import Connections
 from chalicelib.flows.settle_work import book_and_settle
 from chalicelib.storage import records
 from chalicelib.storage.records import Connection, InboxHead
-from chalicelib.storage.store import Item, Store
+from chalicelib.storage.store import BookStore, Item
 from chalicelib.stripe_adapter.envelope import Envelope, Unreadable, read_envelope
 from chalicelib.stripe_adapter.signature import verify
 from chalicelib.stripe_adapter.translate import translate
@@ -44,7 +44,7 @@ def receive_webhook(
     raw_body: bytes,
     signature: str,
     *,
-    store: Store,
+    store: BookStore,
     connections: Connections,
     now: datetime,
     until: Callable[[], bool] = lambda: False,
@@ -86,7 +86,7 @@ def receive_verified(
     raw_body: bytes,
     *,
     connection: Connection,
-    store: Store,
+    store: BookStore,
     now: Ms,
     until: Callable[[], bool] = lambda: False,
     ours: bool = False,
@@ -118,7 +118,7 @@ def handle_event(
     raw_body: bytes,
     *,
     connection: Connection,
-    store: Store,
+    store: BookStore,
     now: Ms,
     until: Callable[[], bool] = lambda: False,
 ) -> Received:
@@ -139,7 +139,7 @@ def _handle(
     stamp: EventStamp,
     *,
     connection: Connection,
-    store: Store,
+    store: BookStore,
     now: Ms,
     until: Callable[[], bool],
 ) -> Received:
@@ -164,7 +164,7 @@ def _booked(
     stamp: EventStamp,
     connection: Connection,
     *,
-    store: Store,
+    store: BookStore,
     now: Ms,
     until: Callable[[], bool],
 ) -> tuple[str, str]:
@@ -201,10 +201,10 @@ def _told_to(
     out_of_place = _out_of_place(connection, envelope)
     if envelope.ours and kept_as != envelope.id:
         out_of_place = "it says that it was made here, and came from outside"
-    return Ignored(because=out_of_place) if out_of_place else _read(raw_body)
+    return Ignored(because=out_of_place) if out_of_place else read_told(raw_body)
 
 
-def _read(raw_body: bytes) -> Told | Ignored | Unreadable:
+def read_told(raw_body: bytes) -> Told | Ignored | Unreadable:
     """What the event tells. A bug of ours would repeat: it counts as unreadable."""
     try:
         return translate(raw_body)

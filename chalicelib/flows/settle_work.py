@@ -12,7 +12,7 @@ from chalicelib.flows.book_facts import Booked, Guard, Stamp, book_facts, no_gua
 from chalicelib.flows.prepare_facts import reference_edge
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
-from chalicelib.storage.store import Item, Key, Put, Remove, Stale, Store
+from chalicelib.storage.store import BookStore, Item, Key, Put, Remove, Stale
 
 PAGE = 100
 ROUNDS = 5  # times that new work may come in while the old is done
@@ -23,7 +23,7 @@ def book_and_settle(
     told: Told,
     *,
     scope: Scope,
-    store: Store,
+    store: BookStore,
     now: Ms,
     stamp: Stamp = no_stamp,
     guard: Guard = no_guard,
@@ -44,7 +44,7 @@ def settle_work(
     household_id: str,
     *,
     scope: Scope,
-    store: Store,
+    store: BookStore,
     now: Ms,
     until: Callable[[], bool] = lambda: False,
     pause: Callable[[float], None] = time.sleep,
@@ -77,12 +77,12 @@ def settle_work(
     return False
 
 
-def _read(key: Key, store: Store) -> Item | None:
+def _read(key: Key, store: BookStore) -> Item | None:
     return store.get([key]).get(key)
 
 
 def _keep_place(
-    work: Item, done: tuple[str, str], household_id: str, *, scope: Scope, store: Store, now: Ms
+    work: Item, done: tuple[str, str], household_id: str, *, scope: Scope, store: BookStore, now: Ms
 ) -> None:
     """Time is up: the next run goes on from here, unless more work has come in."""
     since = int(work.body["since"])
@@ -98,7 +98,7 @@ def _settle_all(
     work: Item,
     *,
     scope: Scope,
-    store: Store,
+    store: BookStore,
     now: Ms,
     until: Callable[[], bool],
 ) -> tuple[str, str] | None:
@@ -126,7 +126,7 @@ def _settle_all(
     return None
 
 
-def _claim_references(household: Household, *, scope: Scope, store: Store, now: Ms) -> str:
+def _claim_references(household: Household, *, scope: Scope, store: BookStore, now: Ms) -> str:
     """Checkouts that named a key before the merchant made the customer are joined to him now.
     Returns the household that this made, empty if there was nothing to join."""
     made = {identity[4:] for identity in household.people.made_keys()}
@@ -144,7 +144,7 @@ def _claim_references(household: Household, *, scope: Scope, store: Store, now: 
     return joined
 
 
-def discard(item: Item, *, store: Store) -> None:
+def discard(item: Item, *, store: BookStore) -> None:
     """Remove what has been dealt with; somebody else may have done so already."""
     with suppress(Stale):
         store.commit([Remove(item.key, item.version)])

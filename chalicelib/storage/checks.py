@@ -68,6 +68,18 @@ def checked(writes: Sequence[Write]) -> list[str]:
     return texts
 
 
+def holds(write: Write, *, version: int, numbers: Mapping[str, int]) -> bool:
+    """Whether a write's condition holds where its item stands with that version and these numbers
+    (0 and none: it does not stand). For stores that are no database of their own."""
+    match write:
+        case Put():
+            return write.blind or version == write.item.version
+        case Remove() | Check():
+            return version == write.version
+        case Add():
+            return all(numbers.get(name, 0) == value for name, value in write.when.items())
+
+
 def key_of(write: Write) -> Key:
     return write.item.key if isinstance(write, Put) else write.key
 

@@ -19,12 +19,11 @@ from chalicelib.storage.codec import dump, load
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.store import (
     MAX_WRITES,
-    IndexName,
+    BookStore,
     Item,
     Key,
     Page,
     Put,
-    Store,
     TableName,
     Write,
 )
@@ -46,9 +45,9 @@ class Note:
 
 
 class Noted:
-    """A ``store.Store``; ``now`` is when the job was made."""
+    """A ``store.BookStore``; ``now`` is when the job was made."""
 
-    def __init__(self, store: Store, job_id: str, *, scope: Scope, now: Ms) -> None:
+    def __init__(self, store: BookStore, job_id: str, *, scope: Scope, now: Ms) -> None:
         self._store, self._job_id, self._scope = store, job_id, scope
         self._expires_at = now // 1000 + KEPT_DAYS * DAY_S
 
@@ -68,24 +67,6 @@ class Noted:
         return self._store.query(
             table, pk, after=after, until=until, limit=limit, backwards=backwards
         )
-
-    def find(
-        self,
-        table: TableName,
-        index: IndexName,
-        pk: str,
-        *,
-        after: str = "",
-        until: str = "",
-        limit: int,
-        backwards: bool = False,
-    ) -> Page:
-        return self._store.find(
-            table, index, pk, after=after, until=until, limit=limit, backwards=backwards
-        )
-
-    def walk(self, table: TableName, *, after: Key | None = None, limit: int) -> Page:
-        return self._store.walk(table, after=after, limit=limit)
 
     def commit(self, writes: Sequence[Write]) -> None:
         notes = self._notes(writes)
@@ -156,7 +137,7 @@ def read_note(item: Item) -> Note:
 
 
 def notes_of(
-    job_id: str, *, store: Store, after: str = "", limit: int
+    job_id: str, *, store: BookStore, after: str = "", limit: int
 ) -> tuple[Sequence[Note], bool]:
     """The sales that a job changed, by time of payment, and whether more follow; ``after`` is the
     place of one. A sale that became another's part, or was paid at another time than was told

@@ -110,8 +110,9 @@ class ItemStore(Protocol):
         ...
 
 
-class Store(ItemStore, Protocol):
-    """The whole of it."""
+class BookStore(ItemStore, Protocol):
+    """What booking and settling need: no index, so that they can be tried out over another store
+    (``what_if``)."""
 
     def query(
         self,
@@ -127,6 +128,10 @@ class Store(ItemStore, Protocol):
         (where given). ``backwards`` starts at the end: ``after`` is then the key before which to
         go on, ``until`` the last one wanted. At most ``limit`` items."""
         ...
+
+
+class Store(BookStore, Protocol):
+    """The whole of it."""
 
     def find(
         self,

@@ -4,34 +4,30 @@ All writes go to items of their own in ``sessions``, under the job's own partiti
 after seven days. What a flow then reads is what it would read had it run in earnest, so the same
 flows make a preview and the run.
 
-``get``, ``query`` and ``commit`` keep the store's whole contract, but for the trips: each takes up
-to two per table, and a commit reads what its conditions name. ``find`` and ``walk`` are not
-offered, and raise ``NotImplementedError``: what is tried stands in no index. Booking and settling
-use neither; what is listed or falls due by an index is not for a preview. One job writes at a time:
-a second one meets ``Stale``. What others write to the real store meanwhile is seen until the
-preview has written the same item.
+It keeps the whole contract, but for the trips: each call takes up to two per table, and a commit
+reads what its conditions name. What is tried stands in no index: what is listed or falls due by one
+is not for a preview. One job writes at a time: a second one meets ``Stale``. What others write to
+the real store meanwhile is seen until the preview has written the same item.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import groupby
-from typing import Any, Never
+from typing import Any
 
 from chalicelib.core.names import Ms
 from chalicelib.storage import keys
-from chalicelib.storage.checks import check_key, check_page, checked, key_of
+from chalicelib.storage.checks import check_key, check_page, checked, holds, key_of
 from chalicelib.storage.store import (
     Add,
+    BookStore,
     Check,
-    IndexName,
     Item,
     Key,
     Page,
     Put,
-    Remove,
     Stale,
-    Store,
     TableName,
     Write,
 )
@@ -59,9 +55,9 @@ class _Stands:
 
 
 class WhatIf:
-    """A ``store.Store`` over another, for the preview of one job; ``now`` is when that was made."""
+    """A ``store.BookStore`` over another, for the preview of one job, made at ``now``."""
 
-    def __init__(self, store: Store, job_id: str, now: Ms) -> None:
+    def __init__(self, store: BookStore, job_id: str, now: Ms) -> None:
         self._store, self._job_id = store, job_id
         self.expires_at = now // 1000 + KEPT_DAYS * DAY_S
 
@@ -112,7 +108,8 @@ class WhatIf:
         checked(writes)
         stand = self._stand([key_of(write) for write in writes])
         for write in writes:
-            if not _holds(write, stand[key_of(write)]):
+            stands = stand[key_of(write)]
+            if not holds(write, version=stands.version, numbers=stands.numbers):
                 raise Stale(f"{key_of(write)} is no longer as {type(write).__name__} expects")
         tries = [
             Put(self._tried(write, stand[key_of(write)]))
@@ -121,22 +118,6 @@ class WhatIf:
         ]
         if tries:
             self._store.commit(tries)
-
-    def find(
-        self,
-        table: TableName,
-        index: IndexName,
-        pk: str,
-        *,
-        after: str = "",
-        until: str = "",
-        limit: int,
-        backwards: bool = False,
-    ) -> Never:
-        raise NotImplementedError("a preview has no indexes")
-
-    def walk(self, table: TableName, *, after: Key | None = None, limit: int) -> Never:
-        raise NotImplementedError("a preview is not walked")
 
     def _stand(self, wanted: Sequence[Key]) -> dict[Key, _Stands]:
         places = {keys.what_if(self._job_id, key): key for key in wanted}
@@ -170,16 +151,6 @@ class WhatIf:
         )
 
 
-def _holds(write: Write, stands: _Stands) -> bool:
-    match write:
-        case Put():
-            return write.blind or stands.version == write.item.version
-        case Remove() | Check():
-            return stands.version == write.version
-        case Add():
-            return all(stands.numbers.get(n, 0) == value for n, value in write.when.items())
-
-
 def _body(item: Item | None) -> dict[str, Any]:
     if item is None:
         return {_GONE: True}
@@ -211,7 +182,9 @@ def _untried(item: Item, key: Key) -> Item | None:
     )
 
 
-def _rows(store: Store, table: TableName, pk: str, *, after: str, **asked: Any) -> Iterator[Item]:
+def _rows(
+    store: BookStore, table: TableName, pk: str, *, after: str, **asked: Any
+) -> Iterator[Item]:
     """One partition's items, as far as they are taken, page after page."""
     more = True
     while more:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chalicelib.storage.checks import check_key, check_page, check_walk, checked, key_of
+from chalicelib.storage.checks import check_key, check_page, check_walk, checked, holds, key_of
 from chalicelib.storage.store import (
     Add,
     Check,
@@ -113,7 +113,8 @@ class DiskStore:
         self.calls["commit"] += 1
         stand = {key_of(write): self._item(key_of(write)) for write in writes}
         for write in writes:
-            if not _holds(write, stand[key_of(write)]):
+            stands = stand[key_of(write)] or Item(key=key_of(write))
+            if not holds(write, version=stands.version, numbers=stands.numbers):
                 raise Stale(f"{key_of(write)} is no longer as {type(write).__name__} expects")
         for write, text in zip(writes, texts, strict=True):
             self._apply(write, text, stand[key_of(write)])
@@ -190,15 +191,3 @@ def _bounds(name: str, after: str, until: str, backwards: bool) -> tuple[str, li
 def _in_index(key: Key, index: IndexName, pair: tuple[str, str]) -> Item:
     pairs: Mapping[str, Any] = {index: pair}
     return Item(key=key, **pairs)
-
-
-def _holds(write: Write, stands: Item | None) -> bool:
-    version = stands.version if stands else 0
-    match write:
-        case Put():
-            return write.blind or version == write.item.version
-        case Remove() | Check():
-            return version == write.version
-        case Add():
-            numbers = stands.numbers if stands else {}
-            return all(numbers.get(n, 0) == value for n, value in write.when.items())

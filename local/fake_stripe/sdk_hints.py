@@ -126,7 +126,7 @@ def _is_optional(hint: Any) -> bool:
 
 
 def _closed(name: str, fields: dict[str, Any], *, strict: bool) -> Any:
-    built = TypedDict(name, fields)  # type: ignore[operator]
+    built = TypedDict(name, fields)
     built.__pydantic_config__ = ConfigDict(extra="forbid", strict=strict)
     return built
 

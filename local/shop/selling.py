@@ -63,7 +63,7 @@ class Till:
         params: dict[str, Any] = {"payment_intent": intent["id"]}
         if asked.get("part") == "half":
             params["amount"] = intent["amount_received"] // 2
-        refund = self._stripe.v1.refunds.create(params=params)  # type: ignore[arg-type]
+        refund = self._stripe.v1.refunds.create(params=params)
         return {"refunded_minor": refund.amount, "currency": refund.currency}
 
     def let_a_month_pass(self) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def _listen_to_writes() -> None:
             WATCH.seen(write.item.blob, where)
         return text
 
-    watched.watched = True  # type: ignore[attr-defined]
+    watched.watched = True
     checks._check_write = watched
 
 
@@ -96,7 +96,7 @@ class _Outputs:
 
 
 def _listen_to_log() -> None:
-    chalicelib.log.sys = _Outputs()  # type: ignore[attr-defined]
+    chalicelib.log.sys = _Outputs()
 
 
 def _listen_to_doors() -> None:
@@ -179,4 +179,4 @@ def _listen_to_local_runs() -> None:
                     WATCH.seen(file.read_bytes(), f"{folder}/{file.name} of a local run")
         return code
 
-    Stack.stop = watched  # type: ignore[method-assign]
+    Stack.stop = watched

@@ -8,12 +8,12 @@ import json
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from heapq import nsmallest
 from operator import itemgetter
 
-from chalicelib.storage.checks import check_key, check_page, check_walk, checked, key_of
+from chalicelib.storage.checks import check_key, check_page, check_walk, checked, holds, key_of
 from chalicelib.storage.store import (
     Add,
     Check,
@@ -177,15 +177,8 @@ class MemoryStore:
 
     def _holds(self, write: Write) -> bool:
         row = self._rows.get(key_of(write))
-        version = row.item.version if row else 0
-        match write:
-            case Put():
-                return write.blind or version == write.item.version
-            case Remove() | Check():
-                return version == write.version
-            case Add():
-                numbers: Mapping[str, int] = row.item.numbers if row else {}
-                return all(numbers.get(name, 0) == value for name, value in write.when.items())
+        stands = row.item if row else Item(key=key_of(write))
+        return holds(write, version=stands.version, numbers=stands.numbers)
 
     def _apply(self, write: Write, text: str) -> None:
         key = key_of(write)

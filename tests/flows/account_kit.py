@@ -3,7 +3,8 @@ the webhook's door or are lost, and jobs ask the fake."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import stripe
 
+from chalicelib.flows.job_lease import LEASE_MS
 from chalicelib.flows.plan_jobs import STANDING, jobs_of, plan_jobs
 from chalicelib.flows.read_connection import Connections
 from chalicelib.flows.read_program import Programs
@@ -231,3 +233,39 @@ class Connected:
     @property
     def requests(self) -> int:
         return sum(calls.made for calls in self.made)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def killed_at_each_call(
+    ours: Connected, *, when: str, every: int, check: Callable[[int], None]
+) -> int:
+    """Run what is due, and die at every n-th call of the store or of Stripe; run again when the
+    lease is over, and ``check``. Each time from where it stands now. Returns the first call at
+    which nobody died any more."""
+    snapshot, began = ours.store.copy(), ours.account.clock.time
+    for at in itertools.count(1, every):
+        ours.account.clock.time = began
+        ours.use(snapshot.copy())
+        left = itertools.count(at - 1, -1)
+
+        def dies(*told: Any, left: Iterator[int] = left) -> None:
+            if next(left) == 0:
+                raise Killed
+
+        setattr(ours.store, when, dies)
+        ours.watch = dies
+        try:
+            ours.run()
+        except Killed:
+            pass
+        else:
+            return at
+        setattr(ours.store, when, None)
+        ours.watch = lambda: None
+        ours.account.pass_time(LEASE_MS / 1000 + 1)
+        ours.run()
+        check(at)
+    raise AssertionError("there is always a call at which nobody dies")

@@ -16,15 +16,20 @@ from chalicelib.flows.job_lease import LEASE_MS
 from chalicelib.flows.stripe_platform import keep_platform
 from chalicelib.storage import keys, records
 from local.fake_stripe import running_fake_stripe
-from tests.flows.account_kit import DAY, HOUR, KEY, MINUTE, Account, Clock, Connected
+from tests.flows.account_kit import (
+    DAY,
+    HOUR,
+    KEY,
+    MINUTE,
+    Account,
+    Clock,
+    Connected,
+    killed_at_each_call,
+)
 from tests.flows.stories import outcome
 from tests.local.fake_stripe.conftest import control
 
 START = 1_777_593_600 + 3 * DAY  # 4 May 2026
-
-
-class Killed(BaseException):
-    """The process ends here."""
 
 
 @pytest.fixture
@@ -97,7 +102,7 @@ class TestDelivered:
         ours.store.before = lambda call, writes: written.extend(
             key.table + "/" + key.pk.split("#")[-2] if "#" in key.pk else key.table
             for write in writes
-            for key in [getattr(write, "key", None) or write.item.key]  # type: ignore[union-attr]
+            for key in [getattr(write, "key", None) or write.item.key]
         )
         ours.run()
         ours.store.before = None
@@ -284,7 +289,7 @@ class TestWalks:
         seen: list[int] = []
         for _ in range(100):
             pages = itertools.count()
-            ours.run(until=lambda pages=pages: next(pages) >= 12)  # type: ignore[misc]
+            ours.run(until=lambda pages=pages: next(pages) >= 12)
             job = ours.job("catch_up")
             through = job.cursor["seen_through"]
             seen.append(through)
@@ -434,35 +439,16 @@ class TestKilled:
         base.run()
         wanted, began = at_rest(base), account.clock.time
         assert set(base.inbox()) == {event.id for event in account.events()}
-        for at in itertools.count(1, 3):
-            account.clock.time = began
-            base.use(snapshot.copy())
-            left = at
+        account.clock.time = began
+        base.use(snapshot)
 
-            def dies(call: str, writes: Any) -> None:
-                nonlocal left
-                left -= 1
-                if left == 0:
-                    raise Killed
-
-            setattr(base.store, when, dies)
-            base.watch = lambda dies=dies: dies("stripe", ())  # type: ignore[misc]
-            try:
-                base.run()
-            except Killed:
-                pass
-            else:
-                break
-            setattr(base.store, when, None)
-            base.watch = lambda: None
-            account.pass_time(LEASE_MS / 1000 + 1)
-            base.run()
+        def is_whole(at: int) -> None:
             assert base.job("catch_up").runs >= 1
-            world = base.world
-            world.at(account.clock.time + DAY)
-            world.sweep()
+            base.world.at(account.clock.time + DAY)
+            base.world.sweep()
             assert at_rest(base) == wanted, at
-        assert at > 30
+
+        assert killed_at_each_call(base, when=when, every=3, check=is_whole) > 30
 
     def test_stripe_dies_at_each_call(self, account: Account, ours: Connected) -> None:
         customer = account.a_customer()

@@ -346,7 +346,7 @@ def test_a_page_costs_two_trips_when_all_is_known(past: Past, tmp_path: Path) ->
             page.rows,
             connection=hears.world.connection,
             calls=hears.calls,
-            store=counted,  # type: ignore[arg-type]
+            store=counted,
             now=hears.world.ms,
             since=hears.world.ms,
         )

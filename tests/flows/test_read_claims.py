@@ -138,9 +138,9 @@ class TestClaims:
         session = past.by_link("ann", 1)
         connection = hears.world.connection
         [claim] = read_claims(past.intent_of(session), calls=hears.calls, connection=connection)
-        assert session in translate(claim).sale.ids  # type: ignore[union-attr]
+        assert session in translate(claim).sale.ids
         [asked] = read_claims("pi_gone", calls=hears.calls, connection=connection)
-        told = translate(asked).sale  # type: ignore[union-attr]
+        told = translate(asked).sale
         assert told.settled_by_stripe and told.ids == {"pi_gone"}
 
     def test_an_account_by_oauth_is_named(self, hears: Hears) -> None:

@@ -125,7 +125,7 @@ def read_all(world: World, account: Account) -> Compared:
             listed.kind,
             account.read(listed.kind),
             connection=world.connection,
-            calls=account,  # type: ignore[arg-type]
+            calls=account,
             store=world.store,
             now=world.ms,
             since=world.ms + 1,

@@ -633,7 +633,6 @@ def test_only_jobs_of_the_operator_walk() -> None:
     }
     assert walking == {
         "storage/dynamo.py",
-        "storage/noted.py",  # passes it on
         "flows/copy_books.py",
         "flows/rebuild.py",
     }

@@ -11,11 +11,19 @@ import pytest
 
 from chalicelib.core.refusals import StripeRefused
 from chalicelib.core.sale import ASK_AFTER_MS
-from chalicelib.flows.job_lease import LEASE_MS
 from chalicelib.storage import keys
 from local.fake_stripe import running_fake_stripe
-from tests.flows.account_kit import DAY, HOUR, KEY, MINUTE, Account, Clock, Connected
-from tests.flows.test_catch_up import START, Killed, at_rest, settled
+from tests.flows.account_kit import (
+    DAY,
+    HOUR,
+    KEY,
+    MINUTE,
+    Account,
+    Clock,
+    Connected,
+    killed_at_each_call,
+)
+from tests.flows.test_catch_up import START, at_rest, settled
 
 
 @pytest.fixture
@@ -238,7 +246,7 @@ class TestBudget:
         left = []
         while asking(ours):
             looks = itertools.count()
-            ours.run(until=lambda looks=looks: next(looks) > 3)  # type: ignore[misc]
+            ours.run(until=lambda looks=looks: next(looks) > 3)
             left.append(len(asking(ours)))
             account.pass_time(1)
         assert left == sorted(left, reverse=True)
@@ -298,29 +306,11 @@ class TestKilled:
         snapshot, began = ours.store.copy(), account.clock.time
         ours.run()
         wanted = at_rest(ours)
-        for at in itertools.count(1, 2):
-            account.clock.time = began
-            ours.use(snapshot.copy())
-            left = at
+        account.clock.time = began
+        ours.use(snapshot)
 
-            def dies(call: str, writes: Any) -> None:
-                nonlocal left
-                left -= 1
-                if left == 0:
-                    raise Killed
-
-            setattr(ours.store, when, dies)
-            ours.watch = lambda dies=dies: dies("stripe", ())  # type: ignore[misc]
-            try:
-                ours.run()
-            except Killed:
-                pass
-            else:
-                break
-            setattr(ours.store, when, None)
-            ours.watch = lambda: None
-            account.pass_time(LEASE_MS / 1000 + 1)
-            ours.run()
+        def is_whole(at: int) -> None:
             assert asking(ours) == []
             assert at_rest(ours) == wanted, at
-        assert at > 20
+
+        assert killed_at_each_call(ours, when=when, every=2, check=is_whole) > 20

@@ -346,11 +346,11 @@ class TestDisconnecting:
 
     def test_the_first_reason_stays(self, merchant: Merchant, id: str) -> None:
         about = {"store": merchant.store, "now": merchant.world.ms}
-        close(id, "Stripe took the key away", **about)  # type: ignore[arg-type]
-        again = close(id, "another", **about)  # type: ignore[arg-type]
+        close(id, "Stripe took the key away", **about)
+        again = close(id, "another", **about)
         assert again is not None
         assert again.closed_because == "Stripe took the key away"
-        assert close("con_nobody", "x", **about) is None  # type: ignore[arg-type]
+        assert close("con_nobody", "x", **about) is None
 
 
 @pytest.mark.parametrize("act", ["rotate_secret", "disconnect", "rotate_key", "take_secret"])

@@ -89,7 +89,7 @@ def made(place: Place, house: House) -> dict[str, Any]:
 
 def stripe_client(demo: dict[str, Any]) -> stripe.StripeClient:
     addresses = {"api": demo["fake_stripe_url"]}
-    return stripe.StripeClient(demo["stripe_api_key"], base_addresses=addresses)  # type: ignore
+    return stripe.StripeClient(demo["stripe_api_key"], base_addresses=addresses)
 
 
 def test_it_is_what_the_issue_says(place: Place, house: House) -> None:

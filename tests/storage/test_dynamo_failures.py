@@ -256,7 +256,7 @@ class TestStartAndTime:
         assert not wire.bodies
         config = client.meta.config
         assert (config.connect_timeout, config.read_timeout) == (1, 2)
-        assert config.retries["total_max_attempts"] == 1  # type: ignore[typeddict-item]
+        assert config.retries["total_max_attempts"] == 1
 
     def test_a_server_that_accepts_and_says_nothing(self, monkeypatch: Any) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:

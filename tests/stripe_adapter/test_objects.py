@@ -120,7 +120,7 @@ TIMES: list[tuple[str, Any, str, int]] = [
 def test_an_object_is_the_event_that_told_of_it(kind: str, object: Any, type: str, at: int) -> None:
     assert told_as(kind, object) == (type, at)
     assert type in ENABLED_EVENTS
-    assert untold(kind, object) == ""  # type: ignore[arg-type]
+    assert untold(kind, object) == ""
 
 
 UNTOLD: list[tuple[Any, Any, str]] = [
@@ -323,5 +323,5 @@ def test_lists_are_read_in_an_order_in_which_a_payment_finds_its_claims() -> Non
 
 def test_a_read_is_never_ignored_where_it_is_money() -> None:
     for kind, object, *_ in TIMES:
-        told = translate(event_of(kind, object, **ABOUT) or b"")  # type: ignore[arg-type]
+        told = translate(event_of(kind, object, **ABOUT) or b"")
         assert not isinstance(told, Ignored), kind

@@ -44,7 +44,7 @@ def test_no_second_holds_twenty_calls(doing: list[tuple[float, object]]) -> None
         begun.append(waiting.time)
         waiting.time += takes
         if told != "no":
-            pacer.back_off(1, told)  # type: ignore[arg-type]
+            pacer.back_off(1, told)
     for start in begun:
         assert sum(start <= other < start + 1 for other in begun) < 20
 

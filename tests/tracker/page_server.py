@@ -180,7 +180,7 @@ def serving_pages() -> Iterator[PageServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     house = PageServer(port=server.server_address[1])
-    handler.house = house  # type: ignore[attr-defined]
+    handler.house = house
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

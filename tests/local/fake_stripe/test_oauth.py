@@ -159,7 +159,7 @@ def test_a_code_is_for_its_platform_and_mode(
     with pytest.raises(stripe.oauth_error.InvalidRequestError):
         platform.oauth.token({"grant_type": "authorization_code"})
     with pytest.raises(stripe.oauth_error.UnsupportedGrantTypeError):
-        platform.oauth.token({"grant_type": "password"})  # type: ignore[typeddict-item]
+        platform.oauth.token({"grant_type": "password"})
     assert _exchange(platform, code).stripe_user_id == account_id("acme")
 
 
