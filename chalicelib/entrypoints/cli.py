@@ -16,6 +16,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ def main(argv: Sequence[str] | None = None, *, house: House | None = None) -> in
     asked = _parser().parse_args(argv)
     try:
         house = house or House(read_settings(_environment(asked)))
-        told = asked.run(asked, house, wiring.now_ms())
+        with redirect_stdout(sys.stderr):  # the log's lines are no part of the answer
+            told = asked.run(asked, house, wiring.now_ms())
     except Refusal as refusal:
         sys.stderr.write(f"{refusal.message} {_errors(refusal)}\n".strip() + "\n")
         return 1

@@ -5,12 +5,14 @@ page under way and leaves the rest to the schedule.
 """
 
 import argparse
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TextIO
 
 from chalicelib import flows
@@ -89,7 +91,7 @@ def _driven(job: Job, house: House) -> dict[str, Any]:
     from chalicelib.entrypoints import job_shapes
 
     progress = Progress(sys.stderr, bar=sys.stderr.isatty())
-    with until_interrupted() as interrupted:
+    with until_interrupted() as interrupted, log_beside(progress):
         progress.say(job)
         job = flows.run_jobs.run_job(
             job.id,
@@ -159,6 +161,15 @@ class Progress:
         self.say(job)
         self.out.write("\n" if self.bar else "")
         self.out.flush()
+
+
+@contextmanager
+def log_beside(progress: Progress) -> Iterator[None]:
+    """The log's lines would tear a bar apart: there is none while it is drawn."""
+    with Path(os.devnull).open("w") as nowhere:
+        into = nowhere if progress.bar else sys.stdout
+        with redirect_stdout(into):
+            yield
 
 
 def progress_line(job: Job, *, width: int) -> str:

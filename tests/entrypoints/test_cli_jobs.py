@@ -13,9 +13,15 @@ import pytest
 
 from app import app
 from chalicelib.entrypoints import cli, wiring
-from chalicelib.entrypoints.cli_jobs import Progress, progress_line, until_interrupted
+from chalicelib.entrypoints.cli_jobs import (
+    Progress,
+    log_beside,
+    progress_line,
+    until_interrupted,
+)
 from chalicelib.entrypoints.wiring import House
 from chalicelib.flows.read_connection import secret_place
+from chalicelib.log import log
 from chalicelib.storage.checks import key_of
 from chalicelib.storage.job_records import Job
 from local.fake_stripe import FakeStripe, running_fake_stripe
@@ -64,8 +70,8 @@ def run(acme: Doors, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 
 def answer(out: str) -> Any:
-    """The JSON at the end, behind the lines of the log."""
-    return json.loads(out[out.index("\n{\n") if "\n{\n" in out else 0 :])
+    """Standard output holds nothing else, so that another program can read it."""
+    return json.loads(out)
 
 
 def test_a_preview_then_the_run(acme: Doors, run: Run) -> None:
@@ -156,6 +162,12 @@ def test_a_key_that_stripe_refuses(acme: Doors, fake: FakeStripe, run: Run) -> N
     assert KEY not in out + err
 
 
+def test_the_log_stands_apart_from_the_answer(acme: Doors, run: Run) -> None:
+    _, out, err = run("reconcile", acme.connection.id, "--from", "2026-01-01")
+    assert answer(out)["state"] == "done"
+    assert '"door": "reconcile"' in err
+
+
 def test_ctrl_c_leaves_the_rest_to_the_schedule(acme: Doors, run: Run) -> None:
     """It is pressed while a page is booked; that page is finished, and kept."""
 
@@ -241,6 +253,14 @@ class TestWhereItIsSaid:
         assert told.count("\r") == 4
         assert told.endswith("200 of 200\n")
         assert told.count("\n") == 1
+
+    @pytest.mark.parametrize("bar", [True, False])
+    def test_the_log_does_not_tear_a_bar_apart(
+        self, bar: bool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with log_beside(Progress(io.StringIO(), bar=bar)):
+            log("run_jobs", "waiting")
+        assert ("waiting" in capsys.readouterr().out) is not bar
 
     def test_elsewhere_a_line_now_and_then(self) -> None:
         out, seconds = io.StringIO(), iter(range(0, 1000, 4))
