@@ -87,7 +87,7 @@ def _scope_of(connection_id: str, house: House) -> Scope:
 
 
 def _driven(job: Job, house: House) -> dict[str, Any]:
-    """Work on a job to its end. Raises ``Refusal`` where it failed."""
+    """Work on a job to its end. Raises ``Refusal`` where it failed, or was stopped before it."""
     from chalicelib.entrypoints import job_shapes
 
     progress = Progress(sys.stderr, bar=sys.stderr.isatty())
@@ -109,8 +109,9 @@ def _driven(job: Job, house: House) -> dict[str, Any]:
             f"Left to the schedule, which goes on within a minute: {job.id}."
             f" See GET /v1/jobs/{job.id}; DELETE stops it.\n"
         )
-    if job.state == "failed":
-        raise Refusal(f"The job {job.id} failed: {job.because}")
+    if job.state in ("failed", "stopped"):
+        what = "failed" if job.state == "failed" else "was stopped"
+        raise Refusal(f"The job {job.id} {what}: {job.because}")
     return job_shapes.job(job)
 
 
