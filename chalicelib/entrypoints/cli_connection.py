@@ -241,8 +241,9 @@ def _show(
                     if p.name in one.permissions
                 ]
             )
+        whose = f"{one.id}: " if len(connections) > 1 else ""
         for warning in (*one.warnings, *warnings):
-            sys.stderr.write(f"! {warning}\n")
+            sys.stderr.write(f"! {whose}{warning}\n")
 
 
 def _table(rows: Sequence[Sequence[str]]) -> None:

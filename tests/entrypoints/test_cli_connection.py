@@ -101,6 +101,8 @@ def test_they_are_listed(doors: Doors, run: Run, made: Any) -> None:
     heads, *rows = [line.split() for line in err.splitlines() if line and line[0] != "!"]
     assert heads == ["CONNECTION", "ACCOUNT", "NAME", "MODE", "BY", "STATE"]
     assert [made["connection_id"], made["account"], "acme", "test", "key", "open"] in rows
+    (warning,) = [line for line in err.splitlines() if line.startswith("!")]
+    assert warning.startswith(f"! {made['connection_id']}: This is a secret key")
     code, out, _ = run("connection", "list", doors.program.id, "--mode", "live")
     assert (code, json.loads(out)) == (0, {"connections": []})
 
