@@ -67,7 +67,12 @@ def main(argv: Sequence[str] | None = None, *, house: House | None = None) -> in
 
 
 def _errors(refusal: Refusal) -> str:
-    return " ".join(f"{field}: {' '.join(said)}" for field, said in refusal.errors.items())
+    """What the message does not say already, field by field."""
+    more = {
+        field: [one for one in said if one not in refusal.message]
+        for field, said in refusal.errors.items()
+    }
+    return " ".join(f"{field}: {' '.join(said)}" for field, said in more.items() if said)
 
 
 def _environment(asked: argparse.Namespace) -> Mapping[str, str]:

@@ -86,7 +86,10 @@ def test_program_partner_and_key_in_a_row(doors: Doors, run: Run) -> None:
         (("partner", "create", "prg_nobody", "--email", "a@example.com"), "no such program"),
         (("key", "create", "prg_nobody", "--mode", "live"), "no such program"),
         (("connection", "create", "prg_nobody"), "no such program"),
-        (("connection", "create", "{program}", "--by-hand"), "api_key"),
+        (
+            ("connection", "create", "{program}", "--by-hand"),
+            "not a Stripe secret or restricted key",
+        ),
         (("event", "replay", "con_nobody", "evt_1"), "no such event"),
         (("event", "replay", "con_nobody"), "Name a connection and an event"),
         (("rebuild", "--into", "No_Stage"), "A stage is"),

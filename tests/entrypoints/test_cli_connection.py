@@ -81,6 +81,10 @@ class TestByKey:
         code, _, err = run("connection", "create", doors.program.id, *BASE, secrets=typed)
         assert (code, err.count("Once more:")) == (0, 2)
 
+    def test_a_refusal_is_said_once(self, doors: Doors, run: Run, fake: FakeStripe) -> None:
+        code, _, err = run("connection", "create", doors.program.id, *BASE, secrets="")
+        assert (code, err.count("A Stripe key begins with")) == (1, 1)
+
     def test_one_that_lacks_what_is_vital(self, doors: Doors, run: Run, fake: FakeStripe) -> None:
         with fake.lock:
             fake.restricted[RESTRICTED] = ["rak_customer_read"]
