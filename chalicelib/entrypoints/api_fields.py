@@ -77,6 +77,8 @@ def _day_ms(value: Any) -> Ms:
             day = date.fromisoformat(value)
         except ValueError as error:
             raise ValueError("A day is written 2026-06-01.") from error
+        if not 1970 <= day.year < 3000:
+            raise ValueError("A day lies between 1970-01-01 and 2999-12-31.")
         return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
     return _moment_ms(value)
 

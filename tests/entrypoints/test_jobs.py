@@ -102,6 +102,7 @@ def read_job(doors: Doors, id: str) -> Job:
     [
         ("backfills", {"from": None}, "from"),
         ("backfills", {"from": "2026-13-01"}, "from"),
+        ("backfills", {"from": "0001-01-01"}, "from"),
         ("backfills", {"from": "yesterday"}, "from"),
         ("backfills", {"from": "2026-05-02"}, "from"),
         ("backfills", {"from": MAY_1}, "from"),
@@ -114,6 +115,7 @@ def read_job(doors: Doors, id: str) -> Job:
         ("reconciliations", {"from": "2026-04-02", "to": "2026-04-02"}, "from"),
         ("reconciliations", {"from": "2026-04-03", "to": "2026-04-02"}, "from"),
         ("reconciliations", {"to": 1000}, "from"),
+        ("reconciliations", {"from": "1969-12-31"}, "from"),
         ("reconciliations", {"preview": True}, "preview"),
     ],
 )
