@@ -41,7 +41,10 @@ def _result(known: Job) -> Shape | None:
     if known.kind == "reconcile":
         return compared(known.result)
     if known.kind == "backfill":
-        return {"read": _read(known.result.get("read", {})), **_sums(known.result.get("sums", {}))}
+        sums = _sums(known.result.get("sums", {}))
+        if known.state != "done":  # added up when all is read: nought would be no answer
+            sums = dict.fromkeys(sums)
+        return {"read": _read(known.result.get("read", {})), **sums}
     return dict(known.result)
 
 

@@ -124,12 +124,12 @@ def _lines(of: str, minor: str) -> Schema:
 
 _BACKFILLED = closed(
     read=closed(**_READ),
-    transactions_found=NUMBER,
-    transactions_changed=NUMBER,
-    amounts_minor=by_currency(NUMBER),
-    partners=_lines("partner", "reward_minor"),
-    reasons=_lines("because", "reward_minor"),
-    nobody=_lines("because", "amount_minor"),
+    transactions_found=maybe(NUMBER),
+    transactions_changed=maybe(NUMBER),
+    amounts_minor=maybe(by_currency(NUMBER)),
+    partners=maybe(_lines("partner", "reward_minor")),
+    reasons=maybe(_lines("because", "reward_minor")),
+    nobody=maybe(_lines("because", "amount_minor")),
 )
 
 

@@ -181,6 +181,7 @@ def test_ctrl_c_leaves_the_rest_to_the_schedule(acme: Doors, run: Run) -> None:
     code, out, err = run("backfill", acme.connection.id, "--from", "2026-01-15")
     left = answer(out)
     assert (code, left["state"]) == (0, "waiting")
+    assert left["result"]["transactions_found"] is None
     assert 0 < left["done"] < 18
     assert "Left to the schedule" in err
     assert left["id"] in err
