@@ -39,7 +39,8 @@ def add_commands(things: Any) -> None:
     comparing = things.add_parser("reconcile", help=(reconcile.__doc__ or "").split("\n")[0])
     comparing.add_argument("connection")
     comparing.add_argument("--from", dest="since", help="a day; three days ago, if not said")
-    comparing.add_argument("--to", dest="until", help="a day; now, if not said")
+    until = "a day, up to its UTC midnight; now, if not said"
+    comparing.add_argument("--to", dest="until", help=until)
     comparing.set_defaults(run=reconcile)
 
 

@@ -100,7 +100,7 @@ def _check_times(times: dict[str, Ms], now: Ms) -> None:
         if at > now:
             raise Invalid({name: ["This lies in the future."]})
     if times["from"] >= times.get("to", now):
-        raise Invalid({"from": ["This is not before the end."]})
+        raise Invalid({"from": ["This is not before the end. (A day is its UTC midnight.)"]})
 
 
 def _asked(connection_id: str, scope: Scope, store: Store) -> Connection:

@@ -139,7 +139,7 @@ def test_a_report_by_the_api(acme: Doors, run: Run) -> None:
         (["backfill", "a/b", "--from", "2025-01-01"], "There is no such connection"),
         (["backfill", "{}", "--from", "2030-01-01"], "from: This lies in the future."),
         (["backfill", "{}", "--from", "soon"], "from: "),
-        (["reconcile", "{}", "--from", "2026-02-02", "--to", "2026-02-01"], "from: "),
+        (["reconcile", "{}", "--from", "2026-02-02", "--to", "2026-02-02"], "its UTC midnight"),
     ],
 )
 def test_what_cannot_be(acme: Doors, run: Run, words: list[str], said: str) -> None:
