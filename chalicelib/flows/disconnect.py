@@ -12,7 +12,7 @@ from chalicelib.storage import records
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.records import Connection
 from chalicelib.storage.sealing import Sealer
-from chalicelib.storage.store import Put, Store
+from chalicelib.storage.store import Item, Put, Store
 
 DISCONNECTED = "the merchant disconnected it"
 
@@ -36,50 +36,66 @@ def disconnect(
     api_base: str = "",
 ) -> Disconnected:
     """Close a connection, and take back what it has at Stripe: the endpoint, which goes first,
-    since the key that removes it is forgotten, or the authorisation. Stripe's refusal keeps nothing
-    open. A repeat of a closed one changes nothing. Raises ``NotFound``, ``Unavailable``."""
-    connection = find_connection(connection_id, scope=scope, store=store)
+    since the key that removes it is forgotten, or the authorisation. Whoever connects meanwhile has
+    made another, which goes, too. Stripe's refusal keeps nothing open. A repeat of a closed one
+    changes nothing. Raises ``NotFound``, ``Unavailable``."""
+    find_connection(connection_id, scope=scope, store=store)
     warnings: list[str] = []
-    removed = False
-    if connection.how == "key" and connection.state != "closed" and remove_endpoint:
-        removed = _without_endpoint(connection, warnings, store, sealer, api_base)
-    closed = close(connection_id, DISCONNECTED, store=store, now=now, endpoint_gone=removed)
-    if closed is None:
-        raise NotFound("There is no such connection.")
+
+    def end(_: int) -> Connection:
+        item, connection = read_stored(connection_id, store=store)
+        warnings.clear()
+        removed = False
+        if connection.how == "key" and connection.state != "closed" and remove_endpoint:
+            removed = _without_endpoint(connection, warnings, store, sealer, api_base)
+        return _closed(item, connection, DISCONNECTED, store=store, now=now, endpoint_gone=removed)
+
+    closed = until_not_stale(end)
     if closed.how == "oauth":
         _deauthorised(closed, warnings, store, sealer, api_base)
     return Disconnected(connection=closed, warnings=tuple(warnings))
 
 
-def close(
-    connection_id: str, because: str, *, store: Store, now: Ms, endpoint_gone: bool = False
-) -> Connection | None:
+def close(connection_id: str, because: str, *, store: Store, now: Ms) -> Connection | None:
     """Close a connection and forget its secrets; one that is closed stays as it is, with its first
     reason. None if there is none. Raises ``Unavailable``."""
 
     def write(_: int) -> Connection:
         item, connection = read_stored(connection_id, store=store)
-        if connection.state == "closed":
-            return connection
-        closed = replace(
-            connection,
-            sealed_api_key="",
-            sealed_webhook_secrets=(),
-            secret_ends=(),
-            opening=False,
-            attempt="",
-            closed_at=now,
-            closed_because=because,
-        )
-        if endpoint_gone:
-            closed = replace(closed, endpoint="", endpoint_events=())
-        store.commit([Put(records.connection_item(closed, version=item.version))])
-        return closed
+        return _closed(item, connection, because, store=store, now=now)
 
     try:
         return until_not_stale(write)
     except NotFound:
         return None
+
+
+def _closed(
+    item: Item,
+    connection: Connection,
+    because: str,
+    *,
+    store: Store,
+    now: Ms,
+    endpoint_gone: bool = False,
+) -> Connection:
+    """Raises ``Stale`` if it is another by now."""
+    if connection.state == "closed":
+        return connection
+    closed = replace(
+        connection,
+        sealed_api_key="",
+        sealed_webhook_secrets=(),
+        secret_ends=(),
+        opening=False,
+        attempt="",
+        closed_at=now,
+        closed_because=because,
+    )
+    if endpoint_gone:
+        closed = replace(closed, endpoint="", endpoint_events=())
+    store.commit([Put(records.connection_item(closed, version=item.version))])
+    return closed
 
 
 REFUSED = "Stripe does not take the API key any more"

@@ -553,6 +553,23 @@ class TestAtOnce:
                 merchant.connect(secret_key(name))
                 settled(merchant, name)
 
+    @pytest.mark.parametrize("act", ["connect", "rotate_secret"])
+    def test_while_it_is_disconnected_leaves_no_endpoint_behind(
+        self, merchant: Merchant, act: str
+    ) -> None:
+        """Made after the endpoint before it was removed, and before the connection was closed."""
+        id = merchant.connect(KEY).connection.id
+
+        def meanwhile(call: str, writes: Any) -> None:
+            if call == "commit":
+                merchant.store.before = None
+                merchant.connect(KEY) if act == "connect" else merchant.rotate_secret(id)
+
+        merchant.store.before = meanwhile
+        assert merchant.disconnect(id).connection.state == "closed"
+        assert merchant.endpoints("acme") == []
+        assert merchant.stored(id).state == "closed"
+
 
 class TestTwoPrograms:
     def test_on_one_account_each_has_its_own(self, merchant: Merchant) -> None:
