@@ -144,9 +144,23 @@ def _keep(
         endpoint=made.id,
         endpoint_events=tuple(sorted(EVENTS)),
     )
-    _put(after, version, store=store)
+    try:
+        _put(after, version, store=store)
+    except Stale:
+        if not _wanted(id, store=store):
+            _remove([made], at)  # nobody else would: its key is forgotten
+        raise
     _remove([one for one in ours if one.id != made.id], at)
     return after
+
+
+def _wanted(id: str, *, store: Store) -> bool:
+    """Whether the connection is still one that has an endpoint of its own."""
+    try:
+        _, connection = read_stored(id, store=store)
+    except NotFound:
+        return False
+    return connection.state != "closed" and connection.how == "key"
 
 
 def _as_it_should_be(

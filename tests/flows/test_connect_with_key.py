@@ -24,7 +24,9 @@ from chalicelib.flows.connect_with_key import NO_ENDPOINT
 from chalicelib.flows.disconnect import close
 from chalicelib.flows.keep_endpoint import keep_events
 from chalicelib.flows.show_connections import find_connection, open_connections
+from chalicelib.storage import keys
 from chalicelib.storage.keys import Scope
+from chalicelib.storage.store import Remove
 from chalicelib.stripe_adapter.translate import ENABLED_EVENTS
 from local.fake_stripe import FakeStripe, running_fake_stripe
 from tests.builders.world import World
@@ -569,6 +571,34 @@ class TestAtOnce:
         assert merchant.disconnect(id).connection.state == "closed"
         assert merchant.endpoints("acme") == []
         assert merchant.stored(id).state == "closed"
+
+    @pytest.mark.parametrize("end", ["closed", "oauth", "gone"])
+    def test_what_was_made_for_one_that_ended_meanwhile_is_taken_back(
+        self, merchant: Merchant, end: str
+    ) -> None:
+        """Made after whoever ended it had looked: the key that could remove it is forgotten."""
+
+        def meanwhile(call: str, writes: Any) -> None:
+            if call != "commit" or not merchant.endpoints("acme"):
+                return
+            merchant.store.before = None
+            (opening,) = merchant.connections()
+            key = keys.connection(opening.id)
+            match end:
+                case "closed":
+                    close(opening.id, "a test", store=merchant.store, now=merchant.world.ms)
+                case "oauth":
+                    taken = replace(opening.opened(), how="oauth", sealed_api_key="")
+                    merchant.change_stored(taken)
+                case _:
+                    version = merchant.store.get([key])[key].version
+                    merchant.store.commit([Remove(key, version)])
+
+        merchant.store.before = meanwhile
+        with pytest.raises((Conflict, NotFound)):
+            merchant.connect(KEY)
+        assert merchant.store.before is None
+        assert merchant.endpoints("acme") == []
 
 
 class TestTwoPrograms:
