@@ -8,10 +8,13 @@ Locally a key file (mode 600) does, through ``cryptography``, which is not shipp
 import base64
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
+
+from chalicelib.core.refusals import Unavailable
 
 MAX_SECRET_BYTES = 3000
 
@@ -22,7 +25,8 @@ class Sealer(Protocol):
     def seal(self, secret: str, *, place: str) -> str: ...
 
     def open(self, sealed: str, *, place: str) -> str:
-        """The secret; raises ``ValueError`` if it was not sealed here, for this place."""
+        """The secret; raises ``ValueError`` if it was not sealed here, for this place. Both raise
+        ``Unavailable`` while the key cannot be asked."""
         ...
 
 
@@ -47,9 +51,10 @@ class KmsSealer:
 
     def seal(self, secret: str, *, place: str) -> str:
         _check(secret)
-        answer = self._client.encrypt(
-            KeyId=self.key_id, Plaintext=secret.encode(), EncryptionContext={"place": place}
-        )
+        with _away():
+            answer = self._client.encrypt(
+                KeyId=self.key_id, Plaintext=secret.encode(), EncryptionContext={"place": place}
+            )
         return "kms:" + base64.b64encode(answer["CiphertextBlob"]).decode()
 
     def open(self, sealed: str, *, place: str) -> str:
@@ -57,12 +62,28 @@ class KmsSealer:
             raise ValueError("this was not sealed with KMS")
         blob = base64.b64decode(sealed[4:])
         try:
-            answer = self._client.decrypt(
-                KeyId=self.key_id, CiphertextBlob=blob, EncryptionContext={"place": place}
-            )
+            with _away():
+                answer = self._client.decrypt(
+                    KeyId=self.key_id, CiphertextBlob=blob, EncryptionContext={"place": place}
+                )
         except self._client.exceptions.InvalidCiphertextException as error:
             raise ValueError("this was sealed for another place") from error
         return str(answer["Plaintext"].decode())
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    """What KMS may do a moment later (it is throttled, times out, or has a fault of its own) is
+    ``Unavailable``; the same table as for DynamoDB says what that is."""
+    from chalicelib.storage.dynamo_failures import CALL_ERRORS, failure_of
+    from chalicelib.storage.dynamo_tries import Failure
+
+    try:
+        yield
+    except CALL_ERRORS as error:
+        if failure_of(error) is Failure.BUG:
+            raise
+        raise Unavailable("The key that seals secrets could not be asked; try again.") from error
 
 
 class FileSealer:

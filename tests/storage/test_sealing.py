@@ -3,11 +3,14 @@
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from moto import mock_aws
 
+from chalicelib.core.refusals import Unavailable
 from chalicelib.storage.sealing import FileSealer, KmsSealer, Sealer
 
 SECRET = "what nobody may read"  # noqa: S105  (no secret at all)
@@ -70,6 +73,42 @@ def test_old_records_open_after_the_kms_key_was_rotated(kms: str) -> None:
     after = sealer.seal(SECRET, place=PLACE)
     for sealed in (before, after):
         assert KmsSealer(kms).open(sealed, place=PLACE) == SECRET
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url="https://kms.example.com"),
+        ReadTimeoutError(endpoint_url="https://kms.example.com"),
+        ClientError({"Error": {"Code": "ThrottlingException"}}, "Decrypt"),
+        ClientError(
+            {
+                "Error": {"Code": "KMSInternalException"},
+                "ResponseMetadata": {"HTTPStatusCode": 500},
+            },
+            "Decrypt",
+        ),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_may_pass_is_unavailable(kms: str, error: Exception) -> None:
+    """And no bug: a door asks to be called again, a job waits."""
+    sealer = KmsSealer(kms)
+    sealed = sealer.seal(SECRET, place=PLACE)
+
+    def away(**about: Any) -> None:
+        raise error
+
+    sealer.warm().meta.events.register("before-call.kms", away)
+    with pytest.raises(Unavailable):
+        sealer.open(sealed, place=PLACE)
+    with pytest.raises(Unavailable):
+        sealer.seal(SECRET, place=PLACE)
+
+
+def test_what_is_set_wrongly_stays_loud(kms: str) -> None:
+    with pytest.raises(ClientError, match="NotFoundException"):
+        KmsSealer("alias/nobodys").seal(SECRET, place=PLACE)
 
 
 def test_the_key_file_is_its_owners_alone_and_is_kept(tmp_path: Path) -> None:
