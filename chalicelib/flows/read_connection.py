@@ -102,11 +102,23 @@ class Connections:
 
 def credentials_of(connection: Connection, *, store: Store, sealer: Sealer) -> "Credentials":
     """What calls to Stripe for this connection are made with: its own key, or for an account
-    connected by OAuth the platform's. Raises ``Conflict`` where there is none, or it is closed."""
-    from chalicelib.stripe_adapter.credentials import Credentials
-
+    connected by OAuth the platform's. Raises ``Conflict`` where there is none, where it does not
+    open, or the connection is closed."""
     if connection.state == "closed":
         raise Conflict(f"This connection is closed: {connection.closed_because}")
+    try:
+        return _opened(connection, store=store, sealer=sealer)
+    except ValueError:
+        raise Conflict(
+            "What Stripe is called with for this connection does not open: it was sealed with"
+            " another key, or for another record. Give the API key again (rotate); for OAuth, set"
+            " the platform again."
+        ) from None
+
+
+def _opened(connection: Connection, *, store: Store, sealer: Sealer) -> "Credentials":
+    from chalicelib.stripe_adapter.credentials import Credentials
+
     if connection.how == "oauth":
         from chalicelib.flows.stripe_platform import platform_of
 

@@ -309,6 +309,16 @@ class TestDisconnecting:
         assert KEY not in warning
         assert merchant.stored(id).state == "closed"
 
+    def test_nor_does_a_key_that_does_not_open(self, merchant: Merchant, id: str) -> None:
+        stored = merchant.stored(id)
+        moved = replace(stored, sealed_api_key=stored.sealed_webhook_secrets[0])
+        merchant.change_stored(moved)
+        with pytest.raises(Conflict, match="does not open"):
+            merchant.rotate_secret(id)
+        (warning,) = merchant.disconnect(id).warnings
+        assert "does not open" in warning
+        assert merchant.stored(id).state == "closed"
+
     def test_one_made_by_hand(self, merchant: Merchant) -> None:
         (warning,) = merchant.disconnect(merchant.world.connection.id).warnings
         assert "made by hand" in warning

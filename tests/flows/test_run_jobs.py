@@ -335,6 +335,17 @@ class TestTrouble:
         assert house.job(well).state == "done"
         assert house.job(sick).because == "bug: ZeroDivisionError"
 
+    def test_of_one_whose_key_does_not_open_neither(self, house: House) -> None:
+        """It was moved from another record: the others of that very run are served."""
+        connection, other = house.a_connection(), house.a_connection()
+        house.keep(replace(connection, sealed_api_key=other.sealed_api_key))
+        sick = house.a_job(connection)
+        house.later(1)
+        well = house.a_job(other)
+        ran = house.run()
+        assert (ran.ended, ran.stopped, house.job(well).state) == (1, 1, "done")
+        assert "does not open" in house.job(sick).because
+
     def test_a_bug_is_tried_five_times(self, house: House, capsys: Any) -> None:
         job = house.a_job(house.a_connection())
 
