@@ -205,9 +205,9 @@ class TestRights:
             (
                 "webhook",
                 {"Clicks", "Inbox", "Records"},
-                ["connection/*", "platform/*/webhook_secret"],
+                ["connection/*/webhook_secret", "platform/*/webhook_secret"],
             ),
-            ("sweep", {"Clicks", "Inbox", "Records"}, ["connection/*"]),
+            ("sweep", {"Clicks", "Inbox", "Records"}, ["connection/*/webhook_secret"]),
             ("mature-rewards", {"Records"}, []),
             ("count-clicks", {"Clicks", "Records"}, []),
             (
