@@ -47,7 +47,7 @@ def disconnect(
         warnings.clear()
         removed = False
         if connection.how == "key" and connection.state != "closed" and remove_endpoint:
-            removed = _without_endpoint(connection, warnings, store, sealer, api_base)
+            removed = without_endpoint(connection, warnings, store, sealer, api_base)
         return _closed(item, connection, DISCONNECTED, store=store, now=now, endpoint_gone=removed)
 
     closed = until_not_stale(end)
@@ -119,10 +119,11 @@ def note_refusal(connection_id: str, because: str, *, store: Store) -> None:
     until_not_stale(write)
 
 
-def _without_endpoint(
+def without_endpoint(
     connection: Connection, warnings: list[str], store: Store, sealer: Sealer, api_base: str
 ) -> bool:
-    """Whether Stripe has no endpoint of this connection any more."""
+    """Remove what this connection has at Stripe, by its key: whether there is no endpoint of it any
+    more. What hinders that is a warning."""
     from chalicelib.stripe_adapter.webhook_endpoints import find_ours, remove
 
     if not connection.sealed_api_key:

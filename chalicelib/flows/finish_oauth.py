@@ -15,12 +15,14 @@ from chalicelib.core.facts import Ms
 from chalicelib.core.program import Mode, Program
 from chalicelib.core.refusals import OAuthRefused, Refusal, Unavailable
 from chalicelib.core.validation import PLAIN_ID
+from chalicelib.flows.disconnect import without_endpoint
 from chalicelib.flows.keep_authorised import Claimed, keep_authorised, name_account
 from chalicelib.flows.manage_programs import read_program
 from chalicelib.flows.plan_jobs import plan_jobs
 from chalicelib.flows.stop_oauth import OAuthStopped, stopped
 from chalicelib.flows.stripe_platform import open_uses, require_platform
 from chalicelib.storage import keys, oauth_records, records
+from chalicelib.storage.keys import Scope
 from chalicelib.storage.oauth_records import OAuthState, digest
 from chalicelib.storage.records import Connection
 from chalicelib.storage.sealing import Sealer
@@ -83,13 +85,30 @@ def finish_oauth(
     if authorised.livemode != (state.mode == "live"):
         _undo(authorised.account, state.mode, stripe, store)
         raise _end("other mode", claimed, store)
+    half = _half_made(Scope(program.id, state.mode), authorised.account, store=store)
     stored = keep_authorised(authorised, claimed, program, store=store, now=now)
     if stored is None:
         _undo(authorised.account, state.mode, stripe, store)
         raise _end("by key", claimed, store)
     finished = _connected(stored, store=store, now=now)
     named = name_account(finished.connection, platform, store=store, api_base=api_base)
+    if half is not None:
+        without_endpoint(half, [], store, sealer, api_base)
     return replace(finished, connection=named)
+
+
+def _half_made(scope: Scope, account: str, *, store: Store) -> Connection | None:
+    """What somebody began to connect by an API key: its endpoint may stand at Stripe already, and
+    the key that can remove it is about to be forgotten."""
+    with suppress(Unavailable):
+        alias = keys.connected_account(scope, account)
+        row = store.get([alias]).get(alias)
+        key = keys.connection(str(row.body["of"])) if row else None
+        item = store.get([key]).get(key) if key else None
+        before = records.read_connection(item) if item else None
+        if before is not None and before.how == "key" and before.state == "opening":
+            return before
+    return None
 
 
 def _read_state(state: str, browser: str, *, store: Store) -> tuple[Item, OAuthState]:

@@ -17,6 +17,7 @@ from chalicelib.storage import keys
 from chalicelib.stripe_adapter.oauth import Authorised, OAuthProvider, Platform
 from local.fake_stripe.world import account_id
 from tests.doors_kit import BASE_URL, Doors, Reply, failing
+from tests.flows.connecting_kit import secret_key
 from tests.oauth_kit import CALLBACK, FORM, OAuthHouse, Person, client_id, oauth_house, platform_key
 
 COOKIE = "__Host-refledger-oauth"
@@ -116,6 +117,16 @@ class TestTheWholeWay:
         assert "with an API key" in words(reply)
         assert oauth.connection(connection.id).how == "key"
         assert oauth.links() == set(), "the authorisation that leads to nothing is taken back"
+
+    def test_what_a_key_had_half_made_of_it_is_taken_back(self, oauth: OAuthHouse) -> None:
+        """Stripe's answers were lost while the endpoint was made; then it is connected by OAuth."""
+        plan = {"kind": "away_after", "calls": 3, "method": "POST", "path": "/webhook_endpoints"}
+        oauth.fake.illness.plan(plan)
+        assert oauth.doors.post("/v1/connections", {"api_key": secret_key("acme")}).status == 503
+        connection = oauth.connect("acme")
+        assert (connection.how, connection.state) == ("oauth", "open")
+        with oauth.fake.lock:
+            assert list(oauth.fake.world("acme").rows("webhook_endpoint")) == []
 
 
 class TestTheLink:
