@@ -40,6 +40,7 @@ from chalicelib.entrypoints.api_fields import (
     Text,
     without,
 )
+from chalicelib.entrypoints.problems import sentence
 from chalicelib.stripe_adapter.credentials import KEY, NO_KEY, NO_WHSEC
 
 MAX_FIELDS = 100  # of one body
@@ -371,15 +372,11 @@ def parsed(shape: type[Any], data: Any, *, at: str = "") -> Any:
         return shape.model_validate(data)
     except ValidationError as error:
         errors: dict[str, list[str]] = {}
-        for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        for problem in error.errors(include_url=False, include_input=False):
             steps = [str(step) for step in problem["loc"] if step != "[key]"]
             where = ".".join([at, *steps] if at else steps)
             if len(errors) < MAX_ERRORS:
-                errors.setdefault(where[:200] or "body", []).append(_said(problem["msg"]))
+                errors.setdefault(where[:200] or "body", []).append(sentence(problem))
         raise Invalid(errors) from error
     except RecursionError as error:
         raise Invalid({at or "body": ["This is nested too deeply."]}) from error
-
-
-def _said(message: str) -> str:
-    return message.removeprefix("Value error, ")

@@ -233,9 +233,11 @@ class Shift:
         return False
 
     def _stop(self, held: _Held, because: str) -> bool:
+        """A standing job goes on from here when the account is authorised again."""
         self.ran.stopped += 1
+        ended_at = 0 if held.job.every_ms else self.now()
         stopped = replace(held.job, state="stopped", because=because, due_at=0, lease_until=0)
-        self._put(held, stopped)
+        self._put(held, replace(stopped, ended_at=ended_at))
         return False
 
     def _fail(self, held: _Held, because: str) -> bool:

@@ -417,6 +417,7 @@ class TestConnections:
         (warning,) = noted.warnings
         assert "does not know this key" in warning and "rotate" in warning
         assert house.job(job).state == house.job(second).state == "stopped"
+        assert house.job(job).ended_at and house.job(second).ended_at
         assert "does not know this key" in house.job(second).because
         assert house.job(alright).state == "done"
         assert not house.connection(other.id).warnings
@@ -427,6 +428,7 @@ class TestConnections:
         self.refused(house, connection.id)
         for _ in range(2):
             house.run()
+            assert not standing(connection, house)["catch_up"].ended_at
             house.later(60 * MINUTE)
         assert len(house.connection(connection.id).warnings) == 1
         house.trouble = lambda job, page: None
