@@ -3,6 +3,7 @@ then each of the account's connections apart."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.core.facts import Ms
@@ -43,11 +44,12 @@ def receive_connect_webhook(
         return _told(say, Received(state="failed", because=envelope.because))
     about = Received(state="ignored", type=envelope.type, event=envelope.id)
     if not envelope.account:
-        return _told(say, _because(about, "the event is of the platform's own account"))
+        because = "the event is of the platform's own account"
+        return _told(say, replace(about, because=because))
     mode: Mode = "live" if envelope.livemode else "test"
     uses = open_uses(envelope.account, mode, store=store)
     if not uses:
-        return _told(say, _because(about, "the account has no open connection here"))
+        return _told(say, replace(about, because="the account has no open connection here"))
     at = int(now.timestamp() * 1000)
     received: list[Received] = []
     trouble: Exception | None = None
@@ -145,10 +147,6 @@ def _deauthorised(
         program=connection.program,
         mode=connection.scope.mode,
     )
-
-
-def _because(about: Received, because: str) -> Received:
-    return Received(state=about.state, type=about.type, event=about.event, because=because)
 
 
 def _told(say: Callable[[Received], None], received: Received) -> Sequence[Received]:

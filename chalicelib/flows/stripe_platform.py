@@ -16,7 +16,7 @@ from chalicelib.storage.sealing import Sealer
 from chalicelib.storage.store import Put, Store
 
 if TYPE_CHECKING:
-    from chalicelib.stripe_adapter.oauth import OAuthProvider, Platform
+    from chalicelib.stripe_adapter.oauth import Platform
 
 MODES: tuple[Mode, Mode] = ("live", "test")
 KEEP_MS = 60_000  # that long a process goes on with the webhook secrets it has opened
@@ -88,8 +88,8 @@ def keep_platform(
 
 
 def platform_of(mode: Mode, *, store: Store, sealer: Sealer) -> "Platform | None":
-    """The platform by which Stripe is called, without its webhook secrets, which only the
-    webhook's door opens (``WebhookSecrets``); None where none was set."""
+    """The platform by which Stripe is called; None where none was set. Its webhook secrets only the
+    webhook's door opens (``WebhookSecrets``)."""
     from chalicelib.stripe_adapter.oauth import Platform
 
     key = keys.platform(mode)
@@ -101,7 +101,6 @@ def platform_of(mode: Mode, *, store: Store, sealer: Sealer) -> "Platform | None
         client_id=stored.client_id,
         secret_key=sealer.open(stored.sealed_secret_key, place=platform_place(mode, "secret_key")),
         livemode=mode == "live",
-        webhook_secrets=(),
     )
 
 
@@ -151,15 +150,10 @@ def _by_oauth(connection: Connection) -> bool:
 
 
 def deauthorise(
-    connection: Connection,
-    *,
-    store: Store,
-    sealer: Sealer,
-    api_base: str = "",
-    provider: "Callable[[Platform], OAuthProvider] | None" = None,
-) -> bool:
-    """Tell Stripe that a closed connection's account is connected no more: True. False, and Stripe
-    is told nothing, while another open connection uses the account, or no platform is set any more.
+    connection: Connection, *, store: Store, sealer: Sealer, api_base: str = ""
+) -> None:
+    """Tell Stripe that a closed connection's account is connected no more; nothing while another
+    open connection uses the account, or once no platform is set any more.
 
     To be called once the connection is stored as closed: so of two that are closed at once at
     least one sees that nobody is left. Told twice is fine. Raises ``Unavailable``.
@@ -169,17 +163,11 @@ def deauthorise(
     mode = connection.scope.mode
     others = open_uses(connection.account, mode, store=store)
     if any(other.connection.id != connection.id for other in others):
-        return False
+        return
     platform = platform_of(mode, store=store, sealer=sealer)
-    if platform is None:
-        return False
-    stripe = (
-        provider(platform)
-        if provider
-        else StripeConnect(platform, api_base=api_base, connect_base=api_base)
-    )
-    stripe.deauthorise(connection.account)
-    return True
+    if platform is not None:
+        stripe = StripeConnect(platform, api_base=api_base, connect_base=api_base)
+        stripe.deauthorise(connection.account)
 
 
 class WebhookSecrets:

@@ -17,15 +17,6 @@ from chalicelib.stripe_adapter.credentials import Credentials, is_account
 from chalicelib.stripe_adapter.failures import Failure
 from chalicelib.stripe_adapter.pace import Pacer
 
-__all__ = [
-    "Authorised",
-    "OAuthProvider",
-    "OAuthRefused",
-    "Platform",
-    "StripeConnect",
-    "in_plain_words",
-]
-
 CONNECT_BASE = "https://connect.stripe.com"
 _CODE = re.compile(r"[A-Za-z0-9_-]{4,500}")
 
@@ -35,7 +26,6 @@ class Platform:
     client_id: str
     secret_key: str = field(repr=False)
     livemode: bool
-    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,21 +16,7 @@ from chalicelib.stripe_adapter.failures import Failure
 from chalicelib.stripe_adapter.pace import Pacer
 from chalicelib.stripe_adapter.translate import ENABLED_EVENTS
 
-__all__ = [
-    "CONNECT_EVENTS",
-    "EVENTS",
-    "Endpoint",
-    "TooManyEndpoints",
-    "change",
-    "find_ours",
-    "make",
-    "remove",
-]
-
 EVENTS = frozenset(ENABLED_EVENTS)
-CONNECT_EVENTS = EVENTS | {"account.application.deauthorized"}
-"""Of the platform's endpoint, which serves every account connected by OAuth."""
-
 OURS = "refledger_connection"
 MOST_ENDPOINTS = 16
 MOST_PAGES = 5  # of 100, where Stripe lets an account have more
@@ -59,12 +45,10 @@ def make(
     connection: str,
     idempotency_key: str,
     api_base: str = "",
-    connect: bool = False,
     pacer: Pacer | None = None,
 ) -> Endpoint:
     """A new endpoint in the SDK's API version, with its secret. The same ``idempotency_key`` within
-    a day gives the same endpoint and the same secret. ``connect``: for the platform's connected
-    accounts, and not its own.
+    a day gives the same endpoint and the same secret.
 
     Raises ``TooManyEndpoints``, ``Invalid`` for an address that Stripe does not take,
     ``PermissionMissing``, ``KeyRefused``, ``StripeAway``.
@@ -72,15 +56,13 @@ def make(
     import stripe
 
     line = _line(credentials, api_base, pacer)
-    params: dict[str, Any] = {
+    params = {
         "url": url,
         "enabled_events": sorted(events),
         "api_version": stripe.api_version,
         "description": "Refledger",
         "metadata": {OURS: connection},
     }
-    if connect:
-        params["connect"] = True
     answer = line.ask("post", _PATH, params, idempotency_key=idempotency_key)
     if isinstance(answer, Failure):
         raise _not_made(line, answer)

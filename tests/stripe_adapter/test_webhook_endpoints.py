@@ -12,13 +12,12 @@ from chalicelib.core.refusals import (
     PermissionMissing,
     StripeAway,
     StripeRefused,
+    TooManyEndpoints,
 )
 from chalicelib.stripe_adapter.translate import ENABLED_EVENTS
 from chalicelib.stripe_adapter.webhook_endpoints import (
-    CONNECT_EVENTS,
     EVENTS,
     Endpoint,
-    TooManyEndpoints,
     change,
     find_ours,
     make,
@@ -128,20 +127,9 @@ class TestMake:
         assert missing.value.permission == "rak_webhook_write"
         mute(missing.value)
 
-    def test_for_the_accounts_of_a_platform(self, fake: FakeStripe) -> None:
-        platform = "sk_" + "test_platform_1"
-        control(fake, "/platforms", {"key": platform, "client_id": "ca_1", "redirect_uris": []})
-        endpoint = made(
-            fake, credentials=credentials(platform), events=CONNECT_EVENTS, connect=True
-        )
-        assert "account.application.deauthorized" in endpoint.events
-        shown = client_of(fake, platform).v1.webhook_endpoints.retrieve(endpoint.id)
-        assert shown.application == "ca_1"
-
     def test_asks_for_exactly_what_is_read(self) -> None:
         assert set(ENABLED_EVENTS) == EVENTS
-        assert {"account.application.deauthorized"} == CONNECT_EVENTS - EVENTS
-        assert not {"*", "invoice.created"} & CONNECT_EVENTS
+        assert not {"*", "invoice.created"} & EVENTS
 
 
 class TestFindOurs:
