@@ -1,6 +1,6 @@
 """What a job works with, what a page of it answers, and where each kind's work is found."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -48,26 +48,9 @@ class Step:
 
 
 Work = Callable[[Job, Desk], Step]
-_ROOMS: Mapping[JobKind, str] = {
-    "catch_up": "catch_up",
-    "resolve": "resolve",
-    "reconcile": "reconcile",
-    "backfill": "backfill",
-}
 
 
-class _Work(Mapping[JobKind, Work]):
-    """The step of each kind, imported when it is first asked for."""
-
-    def __getitem__(self, kind: JobKind) -> Work:
-        step: Work = import_module(f"chalicelib.flows.{_ROOMS[kind]}").step
-        return step
-
-    def __iter__(self) -> Iterator[JobKind]:
-        return iter(_ROOMS)
-
-    def __len__(self) -> int:
-        return len(_ROOMS)
-
-
-WORK: Mapping[JobKind, Work] = _Work()
+def work_of(kind: JobKind) -> Work:
+    """The step of that kind: of the flow of that name, imported when it is first asked for."""
+    step: Work = import_module(f"chalicelib.flows.{kind}").step
+    return step

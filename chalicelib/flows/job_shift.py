@@ -4,13 +4,13 @@ What comes of a page is stored with the job before the next one is asked for. Wh
 again later, what would repeat ends the job, and says why.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from chalicelib import flows
 from chalicelib.core.names import Ms
-from chalicelib.core.refusals import KeyRefused, NotFound, PermissionMissing, Refusal, Unavailable
+from chalicelib.core.refusals import KeyRefused, NotFound, Refusal, Unavailable
 from chalicelib.flows.job_desk import Desk, Step, Work
 from chalicelib.flows.job_lease import LEASE_MS, Lease
 from chalicelib.log import log
@@ -65,7 +65,7 @@ class Shift:
     stripe: "Callable[[Credentials], StripeCalls]"
     now: Callable[[], Ms]
     until: Callable[[], bool]
-    work_of: Mapping[JobKind, Work]
+    work_of: Callable[[JobKind], Work]
     say: Callable[[Job], None] = lambda job: None
     ran: Ran = field(default_factory=Ran)
     lease: Lease = field(init=False)
@@ -145,9 +145,11 @@ class Shift:
         try:
             desk = self._desk(held.job)
         except Unavailable as away:
-            return self._later(held, away.message)
+            self._later(held, away.message)
+            return False
         except Refusal as refusal:
-            return self._stop(held, refusal.message)
+            self._stop(held, refusal.message)
+            return False
         while True:
             began = self.now()
             step = self._step(held, desk)
@@ -185,13 +187,11 @@ class Shift:
     def _step(self, held: _Held, desk: Desk) -> Step | None:
         """A page, or None where it went wrong and the job was put aside."""
         try:
-            return self.work_of[held.job.kind](held.job, desk)
+            return self.work_of(held.job.kind)(held.job, desk)
         except (Unavailable, Stale) as away:
             self._later(held, getattr(away, "message", "The store is busy."))
         except KeyRefused as refused:
             self._refused(held, desk.connection, refused.message)
-        except PermissionMissing as missing:
-            self._fail(held, missing.message)
         except Refusal as refusal:
             self._fail(held, refusal.message)
         except Exception as error:
@@ -225,29 +225,26 @@ class Shift:
                 job = flows.plan_jobs.next_run(replace(job, state="waiting"), now=now)
         self._put(held, job)
 
-    def _later(self, held: _Held, because: str) -> bool:
+    def _later(self, held: _Held, because: str) -> None:
         job = held.job
         pause = PAUSES_MS[min(job.tries, len(PAUSES_MS) - 1)]
         later = replace(job, state="waiting", tries=job.tries + 1, because=because)
         self._put(held, replace(later, due_at=self.now() + pause, lease_until=0))
-        return False
 
-    def _stop(self, held: _Held, because: str) -> bool:
+    def _stop(self, held: _Held, because: str) -> None:
         """A standing job goes on from here when the account is authorised again."""
         self.ran.stopped += 1
         ended_at = 0 if held.job.every_ms else self.now()
         stopped = replace(held.job, state="stopped", because=because, due_at=0, lease_until=0)
         self._put(held, replace(stopped, ended_at=ended_at))
-        return False
 
-    def _fail(self, held: _Held, because: str) -> bool:
+    def _fail(self, held: _Held, because: str) -> None:
         """For good; a standing job is tried again in a day, where it stood."""
         self.ran.failed += 1
         now, stands = self.now(), bool(held.job.every_ms)
         failed = replace(held.job, state="failed", because=because, tries=0, lease_until=0)
         due_at, ended_at = (now + A_DAY_MS, 0) if stands else (0, now)
         self._put(held, replace(failed, due_at=due_at, ended_at=ended_at))
-        return False
 
     def _refused(self, held: _Held, connection: Connection, because: str) -> None:
         """Stripe does not take what the connection calls by, unless it was given another key

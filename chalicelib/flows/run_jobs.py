@@ -5,22 +5,16 @@ and its version, that a page is not counted twice. Whatever dies leaves a job th
 its lease ends, with the cursor of its last page.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from time import sleep
 from typing import TYPE_CHECKING
 
 from chalicelib import flows
 from chalicelib.core.names import Ms
 from chalicelib.core.refusals import Refusal
-from chalicelib.flows.job_desk import WORK as WORK
-from chalicelib.flows.job_desk import Desk as Desk
-from chalicelib.flows.job_desk import Step as Step
-from chalicelib.flows.job_desk import Work
-from chalicelib.flows.job_shift import Ran as Ran
-from chalicelib.flows.job_shift import Shift, due_jobs
-from chalicelib.flows.plan_jobs import jobs_of as jobs_of
-from chalicelib.flows.plan_jobs import make_job as make_job
-from chalicelib.flows.plan_jobs import read_job as read_job
+from chalicelib.flows.job_desk import Work, work_of
+from chalicelib.flows.job_shift import Ran, Shift, due_jobs
+from chalicelib.flows.plan_jobs import read_job
 from chalicelib.log import log
 from chalicelib.storage import keys
 from chalicelib.storage.connection_records import Connection
@@ -44,7 +38,7 @@ def run_jobs(
     stripe: "Callable[[Credentials], StripeCalls]",
     now: Callable[[], Ms],
     until: Callable[[], bool],
-    work: Mapping[JobKind, Work] = WORK,
+    work: Callable[[JobKind], Work] = work_of,
     look_after: Callable[[Connection], object] = lambda connection: None,
 ) -> Ran:
     """Work on the jobs that are due. A minute in which none is costs one query; in the first one of
@@ -89,7 +83,7 @@ def run_job(
     now: Callable[[], Ms],
     say: Callable[[Job], None],
     until: Callable[[], bool] = lambda: False,
-    work: Mapping[JobKind, Work] = WORK,
+    work: Callable[[JobKind], Work] = work_of,
     pause: Callable[[float], None] = sleep,
 ) -> Job:
     """Drive one job to its end (of a standing one: of this run), and tell after each page how far

@@ -13,11 +13,12 @@ from typing import Any
 import stripe
 
 from chalicelib.flows.job_lease import LEASE_MS
+from chalicelib.flows.job_shift import Ran
 from chalicelib.flows.plan_jobs import STANDING, jobs_of, plan_jobs
 from chalicelib.flows.read_connection import Connections
 from chalicelib.flows.read_program import Programs
 from chalicelib.flows.receive_webhook import Received, receive_webhook
-from chalicelib.flows.run_jobs import Ran, run_jobs
+from chalicelib.flows.run_jobs import run_jobs
 from chalicelib.storage import keys, records
 from chalicelib.storage.connection_records import Connection
 from chalicelib.storage.job_records import Job, JobKind

@@ -23,9 +23,10 @@ from chalicelib.flows.job_shift import (
     MOST_TRIES,
     PAUSES_MS,
     SLICE_MS,
+    Ran,
 )
 from chalicelib.flows.plan_jobs import jobs_of, make_job, plan_jobs, read_job
-from chalicelib.flows.run_jobs import Ran, run_job, run_jobs
+from chalicelib.flows.run_jobs import run_job, run_jobs
 from chalicelib.storage import job_records, keys
 from chalicelib.storage.connection_records import Connection
 from chalicelib.storage.job_records import Job
@@ -101,7 +102,7 @@ class House:
             "connections": self.world.connections,
             "stripe": calls_of,
             "now": lambda: self.world.ms,
-            "work": dict.fromkeys(("catch_up", "resolve", "reconcile", "backfill"), self.step),
+            "work": lambda kind: self.step,
         }
 
     def later(self, ms: int) -> None:
