@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Response
@@ -14,6 +15,7 @@ from chalicelib.entrypoints.api_lists import listed
 from chalicelib.storage.keys import Scope
 
 if TYPE_CHECKING:
+    from chalicelib.flows.job_sales import JobSale
     from chalicelib.storage.job_records import Job
 
 
@@ -40,7 +42,7 @@ def get_reconciliations(scope: Scope) -> Response:
 
     store = wiring.stores().store
 
-    def read(limit: int, after: str, skip: int) -> Any:
+    def read(limit: int, after: str, skip: int) -> tuple[Sequence[Mapping[str, Any]], bool]:
         return flows.show_jobs.list_reconciliations(
             scope=scope, store=store, limit=limit, after=after, skip=skip
         )
@@ -89,7 +91,7 @@ def get_job_transactions(scope: Scope, job: str) -> Response:
 
     store = wiring.stores().store
 
-    def read(limit: int, after: str, skip: int) -> Any:
+    def read(limit: int, after: str, skip: int) -> tuple[Sequence[JobSale], bool]:
         return flows.show_jobs.list_job_sales(
             job, scope=scope, store=store, limit=limit, after=after, skip=skip
         )

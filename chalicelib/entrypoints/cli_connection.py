@@ -74,7 +74,7 @@ def create_connection(asked: argparse.Namespace, house: House, now: Ms) -> dict[
     mode = asked.mode or program.mode
     if asked.by_hand:
         return _by_hand(asked, house, now)
-    base_url = _base_url(asked, house)
+    base_url = base_url_of(asked, house)
     link = creation_link(livemode=mode == "live", name=f"Refledger {program.name}")
     sys.stderr.write(_ONE_KEY.format(mode=mode, link=link))
     api_key, _ = asked_for(_KEY.format(mode=mode), lambda key: _account_in_mode(key, mode, house))
@@ -133,7 +133,7 @@ def rotate_connection(asked: argparse.Namespace, house: House, now: Ms) -> dict[
     """Another API key, or another webhook secret; the old one works until the new one does."""
     from chalicelib.flows import rotate_connection as rotate
 
-    scope = _scope(asked.connection, house)
+    scope = scope_of(asked.connection, house)
     about = _about(house, now)
     if asked.rolled:
         del about["api_base"]
@@ -141,13 +141,13 @@ def rotate_connection(asked: argparse.Namespace, house: House, now: Ms) -> dict[
         done = rotate.take_webhook_secret(asked.connection, secret, scope=scope, **about)
     elif asked.webhook_secret:
         done = rotate.rotate_webhook_secret(
-            asked.connection, scope=scope, base_url=_base_url(asked, house), **about
+            asked.connection, scope=scope, base_url=base_url_of(asked, house), **about
         )
     else:
         mode = scope.mode
         key, _ = asked_for(_KEY.format(mode=mode), lambda key: _account_in_mode(key, mode, house))
         done = rotate.rotate_key(
-            asked.connection, key, scope=scope, base_url=_base_url(asked, house), **about
+            asked.connection, key, scope=scope, base_url=base_url_of(asked, house), **about
         )
     _show([done.connection], done.warnings, permissions=True)
     return _told(done.connection)
@@ -157,7 +157,7 @@ def close_connection(asked: argparse.Namespace, house: House, now: Ms) -> dict[s
     """Disconnect: secrets are forgotten, what was booked stays."""
     from chalicelib.flows.disconnect import disconnect
 
-    scope = _scope(asked.connection, house)
+    scope = scope_of(asked.connection, house)
     done = disconnect(
         asked.connection,
         scope=scope,
@@ -168,8 +168,8 @@ def close_connection(asked: argparse.Namespace, house: House, now: Ms) -> dict[s
     return _told(done.connection)
 
 
-def _scope(connection_id: str, house: House) -> Scope:
-    """The operator may work on any program's."""
+def scope_of(connection_id: str, house: House) -> Scope:
+    """The program and mode of a connection: the operator may work on any. Raises ``NotFound``."""
     from chalicelib.core.validation import PLAIN_ID
     from chalicelib.flows.keep_endpoint import read_stored
 
@@ -177,7 +177,8 @@ def _scope(connection_id: str, house: House) -> Scope:
     return read_stored(id, store=house.store)[1].scope
 
 
-def _base_url(asked: argparse.Namespace, house: House) -> str:
+def base_url_of(asked: argparse.Namespace, house: House) -> str:
+    """Where Stripe and people reach the deployment. Raises ``Refusal`` if nobody said."""
     base_url: str = asked.base_url or house.base_url
     if not base_url:
         raise Refusal("Nobody said where this deployment is reached: say --base-url https://…")

@@ -17,13 +17,11 @@ from typing import Any, TextIO
 
 from chalicelib import flows
 from chalicelib.core.names import Ms
-from chalicelib.core.refusals import NotFound, Refusal
-from chalicelib.core.validation import PLAIN_ID
+from chalicelib.core.refusals import Refusal
 from chalicelib.entrypoints import wiring
+from chalicelib.entrypoints.cli_connection import scope_of
 from chalicelib.entrypoints.wiring import House
-from chalicelib.storage import keys, records
 from chalicelib.storage.job_records import Job
-from chalicelib.storage.keys import Scope
 
 WIDTH = 30  # of the bar, in characters
 SAY_EACH_S = 10.0  # where lines are written, not a bar drawn
@@ -54,7 +52,7 @@ def backfill(asked: argparse.Namespace, house: House, now: Ms) -> dict[str, Any]
         body.connection,
         since=body.since,
         preview=body.preview,
-        scope=_scope_of(body.connection, house),
+        scope=scope_of(body.connection, house),
         store=house.store,
         now=now,
     )
@@ -71,20 +69,11 @@ def reconcile(asked: argparse.Namespace, house: House, now: Ms) -> dict[str, Any
         body.connection,
         since=body.since,
         until=body.until,
-        scope=_scope_of(body.connection, house),
+        scope=scope_of(body.connection, house),
         store=house.store,
         now=now,
     )
     return _driven(job, house)
-
-
-def _scope_of(connection_id: str, house: House) -> Scope:
-    """An operator names a connection of any program."""
-    key = keys.connection(connection_id)
-    item = house.store.get([key]).get(key) if PLAIN_ID.fullmatch(connection_id) else None
-    if item is None:
-        raise NotFound("There is no such connection.")
-    return records.read_connection(item).scope
 
 
 def _driven(job: Job, house: House) -> dict[str, Any]:

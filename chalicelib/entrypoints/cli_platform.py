@@ -9,6 +9,7 @@ from chalicelib.core.facts import Ms
 from chalicelib.core.program import Mode
 from chalicelib.core.refusals import Invalid, KeyRefused, Refusal
 from chalicelib.entrypoints.cli_asking import asked_for, asked_or_kept
+from chalicelib.entrypoints.cli_connection import base_url_of
 from chalicelib.entrypoints.wiring import House
 from chalicelib.flows import manage_programs, start_oauth, stripe_platform
 from chalicelib.flows.receive_connect_webhook import CONNECT, DEAUTHORISED
@@ -80,9 +81,7 @@ def start(asked: argparse.Namespace, house: House, now: Ms) -> dict[str, Any]:
     """A link that connects a Stripe account to a program by OAuth: ten minutes, one use."""
     program = manage_programs.read_program(asked.program, store=house.store)
     mode = asked.mode or program.mode
-    base_url = asked.base_url or house.base_url
-    if not base_url:
-        raise Refusal("Nobody said where this deployment is reached: say --base-url https://…")
+    base_url = base_url_of(asked, house)
     code = start_oauth.make_start_code(program.id, mode=mode, store=house.store, now=now)
     link = start_oauth.start_link(base_url, program.id, code)
     return {"program_id": program.id, "mode": mode, "link": link, "minutes": 10}
