@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 
 STRIPE = "https://api.stripe.com"
 KEY, ADDRESS = "STRIPE_KEY", "STRIPE_API_BASE"
-
-
 NOBODYS = frozenset({KEY, ADDRESS})
 """What no child inherits."""
 

@@ -18,8 +18,8 @@ from chalicelib.core.validation import PLAIN_ID
 from chalicelib.flows.disconnect import without_endpoint
 from chalicelib.flows.keep_authorised import Claimed, keep_authorised, name_account
 from chalicelib.flows.manage_programs import read_program
+from chalicelib.flows.oauth_stopped import OAuthStopped, stopped
 from chalicelib.flows.plan_jobs import plan_jobs
-from chalicelib.flows.stop_oauth import OAuthStopped, stopped
 from chalicelib.flows.stripe_platform import open_uses, require_platform
 from chalicelib.storage import keys, oauth_records, records
 from chalicelib.storage.keys import Scope

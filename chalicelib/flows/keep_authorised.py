@@ -9,8 +9,8 @@ from typing import NamedTuple
 from chalicelib.core.facts import Ms
 from chalicelib.core.program import Program
 from chalicelib.core.refusals import Refusal, Unavailable
+from chalicelib.flows.oauth_stopped import stopped
 from chalicelib.flows.retry import until_not_stale
-from chalicelib.flows.stop_oauth import stopped
 from chalicelib.storage import keys, oauth_records, records
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.oauth_records import AccountUse, OAuthState

@@ -161,13 +161,13 @@ def create_connection(
         sealed_api_key=sealed(api_key, "api_key") if api_key else "",
         sealed_webhook_secrets=(sealed(webhook_secret, "webhook_secret"),),
     )
-    until_not_stale(lambda _: _named(connection, store=store))
+    until_not_stale(lambda _: _store_connection(connection, store=store))
     return connection
 
 
-def _named(connection: Connection, *, store: Store) -> None:
+def _store_connection(connection: Connection, *, store: Store) -> None:
     """Store a new connection as the one that its account has in this program and mode; the row of
-    one that is closed, or gone, leads here from now on."""
+    one that is closed, or gone, leads here from now on. Raises ``Conflict``, and ``Stale``."""
     writes = [Put(records.connection_item(connection))]
     if connection.account:
         alias = keys.connected_account(connection.scope, connection.account)

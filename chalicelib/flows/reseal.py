@@ -12,9 +12,8 @@ from chalicelib.storage.store import Item
 
 
 def resealed(item: Item, *, old: Sealer, new: Sealer) -> Item:
-    """A program, a connection or the platform with its secrets sealed by ``new``; anything else as
-    it is.
-    Raises ``ValueError`` for a secret that ``old`` did not seal."""
+    """A program, a connection or a platform with its secrets sealed by ``new``; anything else as it
+    is. Raises ``ValueError`` for a secret that ``old`` did not seal."""
     owner, _, id = item.key.pk.partition("#")
     anew: dict[str, object] = {}
     if owner == "program" and (sealed := item.body.get("sealed_signing_key")):

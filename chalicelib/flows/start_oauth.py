@@ -13,8 +13,8 @@ from chalicelib.core.facts import Ms
 from chalicelib.core.program import Mode, Program
 from chalicelib.core.validation import PLAIN_ID
 from chalicelib.flows.manage_programs import read_program
+from chalicelib.flows.oauth_stopped import stopped
 from chalicelib.flows.retry import until_not_stale
-from chalicelib.flows.stop_oauth import stopped
 from chalicelib.flows.stripe_platform import NotConfigured, configured, require_platform
 from chalicelib.storage import oauth_records
 from chalicelib.storage.oauth_records import OAuthState, StartCode, digest

@@ -40,10 +40,12 @@ class Span:
 
     @property
     def whole(self) -> Sequence[Listed]:
+        """What is read first, however old."""
         return [listed for listed in LISTED if self.people and not listed.window]
 
     @property
     def parted(self) -> Sequence[Listed]:
+        """What is read stretch by stretch."""
         return [listed for listed in LISTED if not self.people or listed.window]
 
 
@@ -73,6 +75,9 @@ class PastPage:
 
 def read_past(cursor: Cursor, span: Span, *, done: int, calls: "StripeCalls") -> PastPage:
     """The page at the cursor (empty: the first), when so many objects were read before it.
+
+    A cursor has the ``kind`` by its number, the object ``after`` which to go on, and the stretch's
+    ``begin`` once what is whole was read: ``apart`` counts that, which has no share of the time.
 
     Within a stretch Stripe lists newest first, so what is made meanwhile is not met. A cursor whose
     object was deleted begins its list anew: what was taken in is known.

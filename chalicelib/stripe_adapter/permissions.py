@@ -1,11 +1,11 @@
 """What a restricted key must be allowed, what for, and whether a given key is.
 
 The names are Stripe's, as its 403 tells them (for invoices it has told a wrong one: the table
-stands, and what Stripe names is added). Whether a key may read is seen
-from a list with ``limit=1``. Whether it may write is seen from a change to a thing that cannot
-exist: Stripe looks at the key before it looks at anything else, so that 403 says no and 404 says
-yes, and nothing is changed either way. (Not documented; a public analyser of found keys goes by the
-same answers: trufflesecurity/trufflehog, pkg/analyzer/analyzers/stripe/restricted.yaml.)
+stands, and what Stripe names is added). Whether a key may read is seen from a list with
+``limit=1``. Whether it may write is seen from a change to a thing that cannot exist: Stripe looks
+at the key before it looks at anything else, so that 403 says no and 404 says yes, and nothing is
+changed either way. (Not documented; a public analyser of found keys goes by the same answers:
+trufflesecurity/trufflehog, pkg/analyzer/analyzers/stripe/restricted.yaml.)
 """
 
 from collections.abc import Mapping

@@ -14,7 +14,7 @@ from typing import Any
 from .checks import check_object
 from .connect import Connect
 from .deliveries import Deliveries, Receiver
-from .faults import Faults
+from .faults import Illness
 from .jobs import run_due
 from .keys import account_name_of_key
 from .past import Batch
@@ -67,7 +67,7 @@ class FakeStripe:
         self.restricted: dict[str, list[str]] = {}
         self.ended_keys: dict[str, str] = {}
         self.faults: list[str] = []
-        self.illness = Faults()
+        self.illness = Illness()
         self.deliveries = Deliveries(self)
         self.connect = Connect(self)
         self.random = random.Random(seed)

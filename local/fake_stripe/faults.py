@@ -34,7 +34,7 @@ _FIELDS = {"kind", "calls", "skip", "method", "path", "retry_after", "seconds", 
 
 
 @dataclass(slots=True)
-class Faults:
+class Illness:
     """All of it is called with the fake's lock held. Nothing here outlives the process."""
 
     planned: list[Object] = field(default_factory=list)

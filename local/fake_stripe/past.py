@@ -21,7 +21,6 @@ Object = dict[str, Any]
 START = 9_000_000_000  # 14 March 2255: no number of a story but a time begins like it
 MARK = "~~~~~~~"  # where the number of a copy goes
 DIGITS = len(MARK)
-MAX_COPIES = 10**DIGITS
 _GAPS = re.compile(r"(?<![0-9A-Za-z_])(90\d{8})(?![0-9A-Za-z_])")
 
 
