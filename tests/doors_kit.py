@@ -6,8 +6,8 @@ def test_it(doors): assert doors.get("/v1/test").status == 200
 import json
 import re
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -36,6 +36,7 @@ SITE = "https://shop.example.com"
 NO_STRIPE = "http://127.0.0.1:9"  # nobody listens there, until `with_stripe`
 PAYMENT_LINK = "https://buy.stripe.com/test_28o5kD2vC1"
 WEBHOOK_SECRET = "whsec_" + "d" * 24
+Run = Callable[..., tuple[int, str, str]]  # a command of the operator's
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130 Safari/537.36"
 
 
@@ -177,7 +178,7 @@ class Doors:
 
     def with_stripe(self, url: str) -> "Doors":
         """A fake Stripe stands at that address."""
-        object.__setattr__(self.house.settings, "stripe_api_base", url)
+        self.house.settings = replace(self.house.settings, stripe_api_base=url)
         return self
 
     # asking

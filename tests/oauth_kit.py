@@ -38,7 +38,7 @@ def client_id(mode: Mode) -> str:
 def oauth_house(doors: Doors) -> Iterator["OAuthHouse"]:
     """Those doors with a fake Stripe behind them, where the platform is registered, and set."""
     with running_fake_stripe(clock=lambda: doors.clock.now) as fake:
-        doors.house.settings = replace(doors.house.settings, stripe_api_base=fake.url)
+        doors.with_stripe(fake.url)
         house = OAuthHouse(doors, fake)
         for mode in ("live", "test"):
             house.register(mode)

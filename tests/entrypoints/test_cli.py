@@ -1,6 +1,5 @@
 """The operator's commands: what they make, what they print, and what they never print."""
 
-import io
 import json
 import os
 import subprocess
@@ -23,26 +22,11 @@ from chalicelib.storage.store import Item, Put, Store
 from local import tables
 from tests.builders.stripe_bodies import an_invoice
 from tests.builders.world import World, day
-from tests.doors_kit import Doors
+from tests.doors_kit import Doors, Run
 from tests.fakes.memory_store import MemoryStore
 from tests.storage.played_dynamo import Answer, played_dynamo
 
 STRIPE_KEY = "sk_" + "test_acme_1"
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(doors: Doors, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command on the store in memory: (code, standard output, standard error)."""
-
-    def ran(*words: str, secrets: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(secrets))
-        capsys.readouterr()
-        code = cli.main(["--stage", "test", *words], house=doors.house)
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return ran
 
 
 def test_program_partner_and_key_in_a_row(doors: Doors, run: Run) -> None:

@@ -1,38 +1,20 @@
 """`connection create|list|rotate|close`: JSON for programs, tables for people, no secrets."""
 
-import io
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from chalicelib.core.program import Mode
-from chalicelib.entrypoints import cli
 from chalicelib.storage import records
 from chalicelib.stripe_adapter.permissions import PERMISSIONS
 from local.fake_stripe import FakeStripe, running_fake_stripe
-from tests.doors_kit import WEBHOOK_SECRET, Doors
+from tests.doors_kit import WEBHOOK_SECRET, Doors, Run
 
 STRIPE_KEY = "sk_" + "test_acme_1"
 RESTRICTED = "rk_" + "test_acme_2"
 BASE = ("--base-url", "https://refer.example.com")
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(doors: Doors, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command on the store in memory: (code, standard output, standard error)."""
-
-    def ran(*words: str, secrets: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(secrets))
-        capsys.readouterr()
-        code = cli.main(["--stage", "test", *words], house=doors.house)
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return ran
 
 
 @pytest.fixture

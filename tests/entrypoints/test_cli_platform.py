@@ -3,8 +3,7 @@
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,10 +16,9 @@ from chalicelib.storage import keys, oauth_records
 from chalicelib.storage.sealing import FileSealer
 from chalicelib.stripe_adapter.translate import ENABLED_EVENTS
 from local.fake_stripe import running_fake_stripe
-from tests.doors_kit import Doors
+from tests.doors_kit import Doors, Run
 from tests.oauth_kit import client_id, oauth_house, platform_key
 
-Run = Callable[..., tuple[int, str, str]]
 KEY = "sk_" + "test_platform_" + "1" * 24
 OTHER_KEY = "sk_" + "test_platform_" + "2" * 24
 LIVE_KEY = "sk_" + "live_platform_" + "1" * 24
@@ -29,22 +27,11 @@ ANSWERS = f"ca_123platform\n{KEY}\n{WEBHOOK}\n"
 BASE = "https://refer.example.com"
 
 
-@pytest.fixture
-def run(
-    doors: Doors, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
-    """Runs a command on the store in memory, with a fake Stripe: (code, output, errors)."""
-
-    def ran(*words: str, secrets: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(secrets))
-        capsys.readouterr()
-        code = cli.main(["--stage", "test", *words], house=doors.house)
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
+@pytest.fixture(autouse=True)
+def _fake(doors: Doors) -> Iterator[None]:
     with running_fake_stripe() as fake:
-        doors.house.settings = replace(doors.house.settings, stripe_api_base=fake.url)
-        yield ran
+        doors.with_stripe(fake.url)
+        yield
 
 
 def set_platform(run: Run, answers: str = ANSWERS, mode: str = "test") -> tuple[int, str, str]:

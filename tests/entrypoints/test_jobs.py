@@ -19,11 +19,16 @@ from tests.doors_kit import BASE_URL, Doors
 SINCE = "2026-01-01"
 
 
-def with_key(doors: Doors, connection: Connection | None = None, **about: Any) -> Connection:
+def with_key(
+    doors: Doors,
+    connection: Connection | None = None,
+    key: str = "rk_" + "test_" + "x" * 24,
+    **about: Any,
+) -> Connection:
     """The connection as Stripe can be asked by it."""
     made = connection or doors.connection
     place = secret_place(made.program, made.id, "api_key")
-    sealed = doors.house.sealer.seal("rk_" + "test_" + "x" * 24, place=place)
+    sealed = doors.house.sealer.seal(key, place=place)
     return kept(doors, replace(made, **{"sealed_api_key": sealed, **about}))
 
 
