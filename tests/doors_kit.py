@@ -312,7 +312,7 @@ def token(partner: str, number: int = 1) -> str:
     return f"{number:022d}_{partner}"
 
 
-def failing(error: Exception, *, at: int = 1, call: str = "") -> Any:
+def failing(error: BaseException, *, at: int = 1, call: str = "") -> Any:
     """A hook that raises at the ``at``-th call (of one name, where given), once."""
     seen = 0
 

@@ -11,9 +11,9 @@ import pytest
 from chalicelib.flows.plan_jobs import plan_jobs
 from local.fake_stripe import running_fake_stripe
 from tests.conformance.at_rest import books_of
-from tests.flows.live_kit import Live, control, paid_by
+from tests.flows.live_kit import Live, paid_by
 from tests.flows.past_kit import KEY, MAY_1, token
-from tests.local.fake_stripe.conftest import pay
+from tests.local.fake_stripe.conftest import control, pay
 
 HOURS = 1 / 24
 LOST = 0.3
@@ -88,7 +88,7 @@ def gives_back(world: Live, invoice: str, minor: int) -> None:
 def disputes(world: Live, invoice: str, *, wins: bool) -> None:
     intent = world.api.payment_intents.retrieve(paid_by(world, invoice))
     told = {"key": KEY, "charge": intent.latest_charge, "reason": "fraudulent"}
-    dispute = control(world, "/disputes", told)
+    dispute = control(world.fake, "/disputes", told)
     evidence = "winning_evidence" if wins else "losing_evidence"
     world.api.disputes.update(
         dispute["id"], {"evidence": {"uncategorized_text": evidence}, "submit": True}
@@ -96,17 +96,17 @@ def disputes(world: Live, invoice: str, *, wins: bool) -> None:
 
 
 def drop(world: Live, seed: int) -> None:
-    control(world, "/deliveries", {"drop_share": LOST, "seed": seed})
+    control(world.fake, "/deliveries", {"drop_share": LOST, "seed": seed})
 
 
 def never_told(world: Live, *types: str) -> None:
-    control(world, "/faults", {"never": {"types": list(types)}})
+    control(world.fake, "/faults", {"never": {"types": list(types)}})
 
 
 def heal(world: Live) -> Iterator[Mapping[str, Any]]:
     """What the schedules do of themselves within some hours; then a reconciliation of those days,
     and another."""
-    control(world, "/deliveries", {"drop_share": 0})
+    control(world.fake, "/deliveries", {"drop_share": 0})
     plan_jobs(world.connection, store=world.store, now=world.ms)
     for _ in range(5):
         world.pass_time(3_600)

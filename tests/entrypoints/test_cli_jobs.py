@@ -25,7 +25,8 @@ from local.schedules import Schedules
 from tests.builders.world import DAY, MAY_1, day
 from tests.doors_kit import Doors, Run, token
 from tests.entrypoints.test_jobs import backfill, with_key
-from tests.flows.past_kit import KEY, control
+from tests.flows.past_kit import KEY
+from tests.local.fake_stripe.conftest import control
 
 
 @pytest.fixture

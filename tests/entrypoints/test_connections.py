@@ -8,6 +8,7 @@ import pytest
 from chalicelib.stripe_adapter.permissions import PERMISSIONS
 from local.fake_stripe import FakeStripe, running_fake_stripe
 from tests.doors_kit import BASE_URL, Doors
+from tests.flows.connecting_kit import fill_endpoints
 
 KEY = "sk_" + "test_acme_1"
 LIVE_KEY = "sk_" + "live_acme_1"
@@ -114,18 +115,7 @@ class TestConnecting:
         assert endpoints(fake) == []
 
     def test_sixteen_endpoints(self, stripe: Doors, fake: FakeStripe) -> None:
-        with fake.lock:
-            for number in range(16):
-                fake.world("acme").new(
-                    "webhook_endpoint",
-                    api_version=None,
-                    description=None,
-                    enabled_events=["*"],
-                    metadata={},
-                    status="enabled",
-                    url=f"https://other.example.com/{number}",
-                    _secret="whsec_" + "o" * 32,
-                )
+        fill_endpoints(fake, "acme")
         before = stripe.get("/v1/connections").data
         reply = stripe.post("/v1/connections", {"api_key": KEY})
         assert (reply.status, reply.json["code"]) == (409, "too_many_endpoints")

@@ -1,6 +1,5 @@
 """Connecting by OAuth, from link to connection: each once, in one browser, or not at all."""
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -14,10 +13,12 @@ from chalicelib.core.refusals import Unavailable
 from chalicelib.entrypoints.wiring import House
 from chalicelib.flows.keep_base_url import keep_base_url
 from chalicelib.storage import keys
+from chalicelib.storage.store import Remove
 from chalicelib.stripe_adapter.oauth import Authorised, OAuthProvider, Platform
 from local.fake_stripe.world import account_id
 from tests.doors_kit import BASE_URL, Doors, Reply, failing
 from tests.flows.connecting_kit import secret_key
+from tests.mishap_kit import Killed, together
 from tests.oauth_kit import CALLBACK, FORM, OAuthHouse, Person, client_id, oauth_house, platform_key
 
 COOKIE = "__Host-refledger-oauth"
@@ -600,7 +601,7 @@ class TestWhatBreaksOff:
     def test_the_process_dies_after_the_exchange(self, oauth: OAuthHouse) -> None:
         person = oauth.person()
         answer = person.agree(person.to_stripe(oauth.link()), "acme")
-        oauth.doors.store.before = dying_from(2)
+        oauth.doors.store.before = failing(Killed(), call="commit", at=2)
         with pytest.raises(Killed):
             person.open(answer)
         oauth.doors.store.before = None
@@ -614,7 +615,7 @@ class TestWhatBreaksOff:
         """Before its jobs are planned: whoever loads the page again has them planned."""
         person = oauth.person()
         answer = person.agree(person.to_stripe(oauth.link()), "acme")
-        oauth.doors.store.before = dying_from(3)
+        oauth.doors.store.before = failing(Killed(), call="commit", at=3)
         with pytest.raises(Killed):
             person.open(answer)
         oauth.doors.store.before = None
@@ -627,8 +628,6 @@ class TestWhatBreaksOff:
 class TestWithoutAPlatform:
     @pytest.fixture(autouse=True)
     def _none(self, oauth: OAuthHouse) -> None:
-        from chalicelib.storage.store import Remove
-
         for mode in ("live", "test"):
             key = keys.platform(mode)
             oauth.doors.store.commit([Remove(key, oauth.doors.store.get([key])[key].version)])
@@ -709,36 +708,3 @@ class OtherMode:
 
 def provider_of(house: House, platform: Platform) -> OAuthProvider:
     return House.oauth_provider(house, platform)
-
-
-class Killed(BaseException):
-    """The end of a process: nothing of ours catches it."""
-
-
-def dying_from(at: int) -> Any:
-    """A hook that ends the process at the ``at``-th commit."""
-    seen = 0
-
-    def hook(name: str, writes: Any) -> None:
-        nonlocal seen
-        seen += name == "commit"
-        if name == "commit" and seen >= at:
-            raise Killed
-
-    return hook
-
-
-def together(*calls: Callable[[], Any]) -> list[Any]:
-    """All calls at once, each in a thread of its own; what they answered, in order."""
-    barrier, answers = threading.Barrier(len(calls)), [None] * len(calls)
-
-    def run(number: int, call: Callable[[], Any]) -> None:
-        barrier.wait()
-        answers[number] = call()
-
-    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers

@@ -30,6 +30,7 @@ from chalicelib.stripe_adapter.translate import ENABLED_EVENTS
 from local.fake_stripe import FakeStripe, RenderedEvent
 from tests.builders.world import World
 from tests.fakes.memory_store import MemoryStore
+from tests.mishap_kit import Killed
 
 KEY = "sk_" + "test_acme_1"
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -234,10 +235,6 @@ class Connected:
     @property
     def requests(self) -> int:
         return sum(calls.made for calls in self.made)
-
-
-class Killed(BaseException):
-    """The process ends here."""
 
 
 def killed_at_each_call(

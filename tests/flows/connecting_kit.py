@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ from local.fake_stripe import FakeStripe
 from tests.builders.stripe_bodies import as_body, signed
 from tests.builders.world import World
 from tests.fakes.memory_store import MemoryStore
+from tests.local.fake_stripe.conftest import control
+from tests.mishap_kit import Killed
 
 BASE_URL = "https://refer.example.com/api"
 ALL = tuple(each.name for each in PERMISSIONS)
@@ -34,18 +35,14 @@ def secret_key(name: str, mode: str = "test") -> str:
     return f"sk_{mode}_{name}_1"
 
 
-def restricted_key(name: str, number: int = 2) -> str:
-    return f"rk_test_{name}_{number}"
-
-
-class Killed(BaseException):
-    """The process is gone: nothing of ours catches it."""
+def restricted_key(name: str) -> str:
+    return f"rk_test_{name}_2"
 
 
 class Merchant:
-    def __init__(self, tmp_path: Path, fake: FakeStripe, world: World | None = None) -> None:
+    def __init__(self, tmp_path: Path, fake: FakeStripe) -> None:
         self.fake = fake
-        self.world = world or World(tmp_path)
+        self.world = World(tmp_path)
         self.scope = self.world.scope
 
     @property
@@ -123,8 +120,6 @@ class Merchant:
             "balance.available", {"object": "balance"}, created=int(self.world.now)
         )
         body = as_body(event)
-        from datetime import UTC, datetime
-
         return receive_webhook(
             id,
             body,
@@ -137,29 +132,27 @@ class Merchant:
     # what Stripe is made to do
 
     def control(self, path: str, **given: Any) -> Any:
-        request = urllib.request.Request(
-            f"{self.fake.url}/_control/{path}", data=json.dumps(given).encode(), method="POST"
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.loads(answer.read())
+        return control(self.fake, f"/{path}", given)
 
     def restrict(self, key: str, *lacking: str) -> None:
         self.control("keys", key=key, permissions=[name for name in ALL if name not in lacking])
 
-    def fill_endpoints(self, name: str, count: int = 16) -> None:
-        with self.fake.lock:
-            world = self.fake.world(name)
-            for number in range(count):
-                world.new(
-                    "webhook_endpoint",
-                    api_version=None,
-                    description=None,
-                    enabled_events=["*"],
-                    metadata={},
-                    status="enabled",
-                    url=f"https://other.example.com/{number}",
-                    _secret="whsec_" + "o" * 32,
-                )
+
+def fill_endpoints(fake: FakeStripe, name: str, count: int = 16) -> None:
+    """Others' endpoints in the account of that name."""
+    with fake.lock:
+        world = fake.world(name)
+        for number in range(count):
+            world.new(
+                "webhook_endpoint",
+                api_version=None,
+                description=None,
+                enabled_events=["*"],
+                metadata={},
+                status="enabled",
+                url=f"https://other.example.com/{number}",
+                _secret="whsec_" + "o" * 32,
+            )
 
 
 def refused(call: Callable[[], Any]) -> Invalid:

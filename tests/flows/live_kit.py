@@ -18,8 +18,8 @@ from chalicelib.flows.show_jobs import list_reconciliations
 from local.fake_stripe import FakeStripe
 from tests.builders.stripe_bodies import signed
 from tests.builders.world import SECRET
-from tests.flows import past_kit
 from tests.flows.past_kit import KEY, MAY_1, PastWorld, day
+from tests.local.fake_stripe.conftest import control
 
 INCLUDE = {"pending_invoice_items_behavior": "include"}
 AS_WELL = "invoice.payment_succeeded"  # tells what invoice.paid tells
@@ -113,14 +113,10 @@ def a_few_days(world: Live) -> None:
     intents = [paid_by(world, invoice.id) for invoice in (refunded, disputed)]
     world.api.refunds.create({"payment_intent": intents[0], "amount": 1900})
     charge = world.api.payment_intents.retrieve(intents[1]).latest_charge
-    control(world, "/disputes", {"key": KEY, "charge": charge, "reason": "fraudulent"})
+    control(world.fake, "/disputes", {"key": KEY, "charge": charge, "reason": "fraudulent"})
     world.to(4)
 
 
 def paid_by(world: Live, invoice_id: str) -> str:
     rows = world.api.invoice_payments.list({"invoice": invoice_id}).data
     return str(rows[0].payment.payment_intent)
-
-
-def control(world: Live, path: str, given: Any) -> Any:
-    return past_kit.control(world.fake, path, given)

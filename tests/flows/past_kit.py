@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +25,7 @@ from tests.builders.world import DAY as DAY
 from tests.builders.world import MAY_1 as MAY_1
 from tests.builders.world import World, day, token
 from tests.fakes.memory_store import MemoryStore
+from tests.local.fake_stripe.conftest import control
 
 KEY = "sk_" + "test_acme_1"
 START = -300  # days before 1 May 2026, on which the past begins
@@ -178,13 +177,6 @@ class PastWorld(World):
     @property
     def writes(self) -> int:
         return self.memory.calls["commit"]
-
-
-def control(fake: FakeStripe, path: str, given: Any) -> Any:
-    data = json.dumps(given).encode()
-    request = urllib.request.Request(f"{fake.url}/_control{path}", data=data)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.loads(answer.read())
 
 
 def of_the_books(key: Key) -> bool:

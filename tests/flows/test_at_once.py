@@ -1,7 +1,6 @@
 """Things that happen at the same instant, and things that end half-way."""
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from chalicelib.storage.store import Put, Stale, Write
 from tests.builders.stripe_bodies import a_refund, a_session, an_invoice
 from tests.builders.world import World, day, token, twenty_percent
 from tests.fakes.memory_store import MemoryStore
+from tests.mishap_kit import together
 
 
 def invoice(number: int, on: float, **about: Any) -> dict[str, Any]:
@@ -25,22 +25,6 @@ def invoice(number: int, on: float, **about: Any) -> dict[str, Any]:
         paid_at=day(on),
         **about,
     )
-
-
-def together(*calls: Callable[[], Any]) -> list[Any]:
-    """All calls at once, each in a thread of its own; what they answered, in order."""
-    barrier, answers = threading.Barrier(len(calls)), [None] * len(calls)
-
-    def run(number: int, call: Callable[[], Any]) -> None:
-        barrier.wait()
-        answers[number] = call()
-
-    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
 
 
 def test_two_at_the_same_instant_cannot_both_be_the_third(tmp_path: Path) -> None:

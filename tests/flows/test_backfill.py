@@ -25,8 +25,8 @@ from chalicelib.stripe_adapter.credentials import Credentials
 from chalicelib.stripe_adapter.objects import LISTED, event_of
 from local.fake_stripe import FakeStripe, running_fake_stripe
 from tests.builders.stripe_bodies import a_session
-from tests.flows.connecting_kit import Killed
 from tests.flows.past_kit import DAY, KEY, MAY_1, PastWorld, booked, books, day, token
+from tests.mishap_kit import Killed
 
 NOBODY = "nobody brought this customer: no click, sign-up, reference or metadata"
 

@@ -34,13 +34,13 @@ from tests.flows.connecting_kit import (
     ALL,
     BASE_URL,
     DiesAt,
-    Killed,
     Merchant,
+    fill_endpoints,
     refused,
     restricted_key,
     secret_key,
 )
-from tests.flows.test_at_once import together
+from tests.mishap_kit import Killed, together
 
 KEY = secret_key("acme")
 
@@ -287,7 +287,7 @@ class TestAgain:
         assert again.connection.closed_because == ""
 
     def test_an_endpoint_that_is_not_ours_is_left_alone(self, merchant: Merchant) -> None:
-        merchant.fill_endpoints("acme", 3)
+        fill_endpoints(merchant.fake, "acme", 3)
         merchant.connect(KEY)
         merchant.connect(KEY)
         assert len(merchant.endpoints("acme")) == 4
@@ -345,7 +345,7 @@ class TestAgain:
 
 class TestSixteen:
     def test_a_clear_message_and_nothing_half_made(self, merchant: Merchant) -> None:
-        merchant.fill_endpoints("acme", 16)
+        fill_endpoints(merchant.fake, "acme", 16)
         before = merchant.store.everything()
         with pytest.raises(TooManyEndpoints, match="16 webhook endpoints, as many as Stripe"):
             merchant.connect(KEY)
@@ -353,7 +353,7 @@ class TestSixteen:
         assert len(merchant.endpoints("acme")) == 16
 
     def test_with_room_it_goes_on(self, merchant: Merchant) -> None:
-        merchant.fill_endpoints("acme", 16)
+        fill_endpoints(merchant.fake, "acme", 16)
         with suppress(TooManyEndpoints):
             merchant.connect(KEY)
         with merchant.fake.lock:
@@ -363,7 +363,7 @@ class TestSixteen:
 
     def test_one_of_ours_that_is_lost_makes_room(self, merchant: Merchant) -> None:
         made = merchant.connect(KEY).connection
-        merchant.fill_endpoints("acme", 15)
+        fill_endpoints(merchant.fake, "acme", 15)
         merchant.change_stored(replace(made, endpoint="", sealed_webhook_secrets=()))
         merchant.connect(KEY)
         assert len(merchant.endpoints("acme")) == 16
@@ -373,7 +373,7 @@ class TestSixteen:
         made = merchant.connect(KEY).connection
         merchant.disconnect(made.id)
         closed = merchant.stored(made.id)
-        merchant.fill_endpoints("acme", 16)
+        fill_endpoints(merchant.fake, "acme", 16)
         with pytest.raises(TooManyEndpoints):
             merchant.connect(KEY)
         assert merchant.stored(made.id) == closed
@@ -390,7 +390,7 @@ class TestSixteen:
             with pytest.raises(StripeAway):
                 merchant.connect(KEY)
             assert merchant.stored(made.id).state == "opening"
-        merchant.fill_endpoints("acme", 16)
+        fill_endpoints(merchant.fake, "acme", 16)
         with pytest.raises(TooManyEndpoints):
             merchant.connect(KEY)
         stored = merchant.stored(made.id)
@@ -407,7 +407,7 @@ class TestSixteen:
         made = merchant.connect(KEY).connection
         with merchant.fake.lock:
             merchant.fake.world("acme").table("webhook_endpoint").clear()
-        merchant.fill_endpoints("acme", 16)
+        fill_endpoints(merchant.fake, "acme", 16)
         with pytest.raises(TooManyEndpoints):
             merchant.connect(KEY)
         stored = merchant.stored(made.id)

@@ -20,8 +20,9 @@ from chalicelib.storage.job_records import Job
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.store import Put
 from local.fake_stripe import FakeStripe, running_fake_stripe
-from tests.flows.live_kit import AS_WELL, INCLUDE, PAYMENT, Live, a_few_days, control, paid_by
+from tests.flows.live_kit import AS_WELL, INCLUDE, PAYMENT, Live, a_few_days, paid_by
 from tests.flows.past_kit import DAY, KEY, MAY_1, PastWorld, booked, books, day
+from tests.local.fake_stripe.conftest import control
 
 HOUR = 3_600
 
@@ -65,7 +66,9 @@ class TestWhatNoEventTold:
     def test_a_payment_is_found_healed_and_counted_once(self, world: Live) -> None:
         a_few_days(world)
         plain = world.owed("ann")
-        control(world, "/faults", {"never": {"types": ["invoice.paid", "invoice_payment.paid"]}})
+        control(
+            world.fake, "/faults", {"never": {"types": ["invoice.paid", "invoice_payment.paid"]}}
+        )
         with world.losing("payment_intent.succeeded", "charge.succeeded", AS_WELL):
             invoice = world.buys(refledger_partner="ann")
         assert world.owed("ann") == plain
@@ -228,7 +231,7 @@ class TestTheStandingOne:
 
 def test_a_cursor_whose_object_is_gone_begins_its_list_anew(world: Live, fake: FakeStripe) -> None:
     control(
-        world,
+        fake,
         "/past",
         {"key": KEY, "story": "payment", "count": 120, "from": day(-20), "to": day(-1)},
     )
@@ -252,7 +255,7 @@ def test_a_cursor_whose_object_is_gone_begins_its_list_anew(world: Live, fake: F
 def test_stripe_away_leaves_the_job_where_it_was(world: Live) -> None:
     a_few_days(world)
     job = world.reconciliation(since=0)
-    control(world, "/faults", {"faults": [{"kind": "500", "calls": 9, "path": "/charges"}]})
+    control(world.fake, "/faults", {"faults": [{"kind": "500", "calls": 9, "path": "/charges"}]})
     calls = world.stripe(world.connections.credentials(world.connection))
     assert calls
     with suppress(StripeAway):
@@ -260,7 +263,7 @@ def test_stripe_away_leaves_the_job_where_it_was(world: Live) -> None:
     waiting = world.job(job)
     assert waiting.state == "waiting"
     assert waiting.done > 0
-    control(world, "/faults", {"clear": True})
+    control(world.fake, "/faults", {"clear": True})
     world.pass_time(3 * HOUR)
     assert world.work(job).result["found"] == 0
 

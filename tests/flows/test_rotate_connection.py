@@ -26,13 +26,13 @@ from tests.builders.world import DAY, SECRET
 from tests.flows.connecting_kit import (
     BASE_URL,
     DiesAt,
-    Killed,
     Merchant,
+    fill_endpoints,
     refused,
     restricted_key,
     secret_key,
 )
-from tests.flows.test_at_once import together
+from tests.mishap_kit import Killed, together
 
 KEY = secret_key("acme")
 OTHER_KEY = "sk_" + "test_acme_9"
@@ -149,7 +149,7 @@ class TestSecret:
         assert merchant.secrets(id)[0] == f"{ROLLED}9"
 
     def test_without_room_for_a_second_endpoint(self, merchant: Merchant, id: str) -> None:
-        merchant.fill_endpoints("acme", 15)
+        fill_endpoints(merchant.fake, "acme", 15)
         before = merchant.stored(id)
         with pytest.raises(TooManyEndpoints):
             merchant.rotate_secret(id)

@@ -35,12 +35,9 @@ from chalicelib.stripe_adapter.calls import StripeCalls
 from chalicelib.stripe_adapter.credentials import Credentials
 from tests.builders.world import World
 from tests.fakes.memory_store import MemoryStore
+from tests.mishap_kit import Killed
 
 MINUTE = 60_000
-
-
-class Killed(BaseException):
-    """The process ends here."""
 
 
 class House:

@@ -139,5 +139,5 @@ def control(fake: FakeStripe, path: str, given: dict[str, Any] | None = None) ->
     """One call of the control surface; GET without a body."""
     data = json.dumps(given).encode() if given is not None else None
     request = urllib.request.Request(f"{fake.url}/_control{path}", data=data)
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.loads(answer.read())
