@@ -104,6 +104,7 @@ class TestThePreview:
         world.a_past()
         job = world.work(world.backfill(preview=True))
         tried = WhatIf(world.store, job.id, job.created_at)
+        assert rewards(job)
         for (partner, currency), minor in rewards(job).items():
             key = keys.balance(world.scope, partner, currency)
             assert records.read_balance(tried.get([key])[key]).pending == minor

@@ -210,9 +210,7 @@ class TestLost:
         ours.plan("catch_up")
         ours.run()
         (told,) = [head.id for head in ours.inbox().values() if head.type == "invoice.paid"]
-        body = stored(ours, told)
-        assert "parent" in body["data"]["object"] or "total_taxes" in body["data"]["object"]
-        assert "paid" not in body["data"]["object"] or body["data"]["object"]["status"] == "paid"
+        assert "total_taxes" in stored(ours, told)["data"]["object"]
         assert ours.world.sale(invoice).credited == "ann"
 
     def test_what_is_gone_is_told_as_the_event_had_it(

@@ -552,8 +552,9 @@ class TestAtOnce:
 
             together(connect, partial(merchant.disconnect, id))
             if merchant.stored(id).state == "open":
-                merchant.connect(secret_key(name))
-                settled(merchant, name)
+                assert settled(merchant, name) == id
+            else:
+                assert (merchant.stored(id).state, merchant.secrets(id)) == ("closed", [])
 
     @pytest.mark.parametrize("act", ["connect", "rotate_secret"])
     def test_while_it_is_disconnected_leaves_no_endpoint_behind(
