@@ -1,5 +1,6 @@
 """What every store refuses before anything is written. Pure, and shared by all stores, so that a
-test on the in-memory store meets the same refusals as the cloud.
+test on the in-memory store meets the same refusals as the cloud. And what a write asks and leaves,
+for stores that are no database of their own.
 
 A refusal here is a bug of the caller, hence TypeError or ValueError and never a ``Refusal``.
 """
@@ -7,6 +8,7 @@ A refusal here is a bug of the caller, hence TypeError or ValueError and never a
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .store import (
@@ -68,16 +70,30 @@ def checked(writes: Sequence[Write]) -> list[str]:
     return texts
 
 
-def holds(write: Write, *, version: int, numbers: Mapping[str, int]) -> bool:
-    """Whether a write's condition holds where its item stands with that version and these numbers
-    (0 and none: it does not stand). For stores that are no database of their own."""
+def holds(write: Write, stands: Item | None) -> bool:
+    """Whether a write's condition holds where ``stands`` does (None: no item does)."""
+    stands = stands or Item(key=key_of(write))
     match write:
         case Put():
-            return write.blind or version == write.item.version
+            return write.blind or stands.version == write.item.version
         case Remove() | Check():
-            return version == write.version
+            return stands.version == write.version
         case Add():
-            return all(numbers.get(name, 0) == value for name, value in write.when.items())
+            return all(stands.numbers.get(name, 0) == value for name, value in write.when.items())
+
+
+def left_by(write: Put | Remove | Add, stands: Item | None) -> Item | None:
+    """What then stands in its place; None once nothing does. A put leaves the numbers."""
+    match write:
+        case Put():
+            version = 1 if write.blind else write.item.version + 1
+            return replace(write.item, version=version, numbers=stands.numbers if stands else {})
+        case Add():
+            stands = stands or Item(key=write.key)
+            added = {n: stands.numbers.get(n, 0) + amount for n, amount in write.amounts.items()}
+            return replace(stands, numbers={**stands.numbers, **added})
+        case Remove():
+            return None
 
 
 def key_of(write: Write) -> Key:

@@ -10,15 +10,15 @@ is not for a preview. One job writes at a time: a second one meets ``Stale``. Wh
 the real store meanwhile is seen until the preview has written the same item.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from heapq import merge
 from itertools import groupby
 from typing import Any
 
 from chalicelib.core.names import Ms
 from chalicelib.storage import keys
-from chalicelib.storage.checks import check_key, check_page, checked, holds, key_of
+from chalicelib.storage.checks import check_key, check_page, checked, holds, key_of, left_by
 from chalicelib.storage.store import (
     Add,
     BookStore,
@@ -27,6 +27,7 @@ from chalicelib.storage.store import (
     Key,
     Page,
     Put,
+    Remove,
     Stale,
     TableName,
     Write,
@@ -44,14 +45,6 @@ class _Stands:
 
     item: Item | None
     tried: int
-
-    @property
-    def version(self) -> int:
-        return self.item.version if self.item else 0
-
-    @property
-    def numbers(self) -> Mapping[str, int]:
-        return self.item.numbers if self.item else {}
 
 
 class WhatIf:
@@ -108,8 +101,7 @@ class WhatIf:
         checked(writes)
         stand = self._stand([key_of(write) for write in writes])
         for write in writes:
-            stands = stand[key_of(write)]
-            if not holds(write, version=stands.version, numbers=stands.numbers):
+            if not holds(write, stand[key_of(write)].item):
                 raise Stale(f"{key_of(write)} is no longer as {type(write).__name__} expects")
         tries = [
             Put(self._tried(write, stand[key_of(write)]))
@@ -129,19 +121,9 @@ class WhatIf:
         real = self._store.get([key for key in wanted if key not in stand])
         return {key: stand.get(key) or _Stands(real.get(key), 0) for key in wanted}
 
-    def _tried(self, write: Write, stands: _Stands) -> Item:
+    def _tried(self, write: Put | Remove | Add, stands: _Stands) -> Item:
         """What is put down for a write that holds."""
-        item: Item | None
-        match write:
-            case Put():
-                version = 1 if write.blind else write.item.version + 1
-                item = replace(write.item, version=version, numbers=stands.numbers)
-            case Add():
-                added = {n: stands.numbers.get(n, 0) + m for n, m in write.amounts.items()}
-                base = stands.item or Item(key=write.key)
-                item = replace(base, numbers={**stands.numbers, **added})
-            case _:
-                item = None
+        item = left_by(write, stands.item)
         return Item(
             key=keys.what_if(self._job_id, key_of(write)),
             body=_body(item),

@@ -8,20 +8,25 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chalicelib.storage.checks import check_key, check_page, check_walk, checked, holds, key_of
+from chalicelib.storage.checks import (
+    check_key,
+    check_page,
+    check_walk,
+    checked,
+    holds,
+    key_of,
+    left_by,
+)
 from chalicelib.storage.store import (
-    Add,
     Check,
     IndexName,
     Item,
     Key,
     Page,
     Put,
-    Remove,
     Stale,
     TableName,
     Write,
@@ -113,8 +118,7 @@ class DiskStore:
         self.calls["commit"] += 1
         stand = {key_of(write): self._item(key_of(write)) for write in writes}
         for write in writes:
-            stands = stand[key_of(write)] or Item(key=key_of(write))
-            if not holds(write, version=stands.version, numbers=stands.numbers):
+            if not holds(write, stand[key_of(write)]):
                 raise Stale(f"{key_of(write)} is no longer as {type(write).__name__} expects")
         for write, text in zip(writes, texts, strict=True):
             self._apply(write, text, stand[key_of(write)])
@@ -142,20 +146,14 @@ class DiskStore:
         if isinstance(write, Check):
             return
         self.written += 1
-        numbers = dict(stands.numbers) if stands else {}
-        match write:
-            case Put():
-                version = 1 if write.blind else write.item.version + 1
-                self._keep(replace(write.item, version=version, numbers=numbers), text, stands)
-            case Add():
-                for name, amount in write.amounts.items():
-                    numbers[name] = numbers.get(name, 0) + amount
-                item = replace(stands or Item(key=write.key), numbers=numbers)
-                self._keep(item, json.dumps(item.body), stands)
-            case Remove():
-                self._forget(stands)
-                where = (write.key.table, write.key.pk, write.key.sk)
-                self._db.execute("delete from items where t=? and pk=? and sk=?", where)
+        item = left_by(write, stands)
+        if item is not None:
+            self._keep(item, text if isinstance(write, Put) else json.dumps(item.body), stands)
+            return
+        self._forget(stands)
+        key = key_of(write)
+        where = (key.table, key.pk, key.sk)
+        self._db.execute("delete from items where t=? and pk=? and sk=?", where)
 
     def _keep(self, item: Item, text: str, stands: Item | None) -> None:
         self._forget(stands)

@@ -13,7 +13,15 @@ from dataclasses import dataclass, replace
 from heapq import nsmallest
 from operator import itemgetter
 
-from chalicelib.storage.checks import check_key, check_page, check_walk, checked, holds, key_of
+from chalicelib.storage.checks import (
+    check_key,
+    check_page,
+    check_walk,
+    checked,
+    holds,
+    key_of,
+    left_by,
+)
 from chalicelib.storage.store import (
     Add,
     Check,
@@ -21,8 +29,6 @@ from chalicelib.storage.store import (
     Item,
     Key,
     Page,
-    Put,
-    Remove,
     Stale,
     TableName,
     Write,
@@ -177,27 +183,16 @@ class MemoryStore:
 
     def _holds(self, write: Write) -> bool:
         row = self._rows.get(key_of(write))
-        stands = row.item if row else Item(key=key_of(write))
-        return holds(write, version=stands.version, numbers=stands.numbers)
+        return holds(write, row.item if row else None)
 
     def _apply(self, write: Write, text: str) -> None:
-        key = key_of(write)
-        row = self._rows.get(key)
-        numbers = dict(row.item.numbers) if row else {}
-        match write:
-            case Put():
-                version = 1 if write.blind else write.item.version + 1
-                item = replace(write.item, body={}, version=version, numbers=numbers)
-                self._set(key, _Row(item, text))
-            case Remove():
-                self._set(key, None)
-            case Add():
-                for name, amount in write.amounts.items():
-                    numbers[name] = numbers.get(name, 0) + amount
-                item = row.item if row else Item(key=key)
-                self._set(key, _Row(replace(item, numbers=numbers), row.text if row else "{}"))
-            case Check():
-                pass
+        if isinstance(write, Check):
+            return
+        row = self._rows.get(key_of(write))
+        item = left_by(write, row.item if row else None)
+        if isinstance(write, Add):
+            text = row.text if row else "{}"
+        self._set(key_of(write), _Row(replace(item, body={}), text) if item else None)
 
     def _set(self, key: Key, row: _Row | None) -> None:
         old = self._rows.pop(key, None)
