@@ -99,6 +99,15 @@ def test_where_one_cannot_be_served_the_other_is(oauth: OAuthHouse, which: int) 
     assert (owed(oauth, oauth.doors.key), owed(oauth, oauth.doors.other_key)) == (980, 980)
 
 
+def test_what_is_new_to_one_of_several_is_answered_as_handled(oauth: OAuthHouse) -> None:
+    oauth.connect("acme")
+    event = paid(oauth)
+    oauth.deliver(event)
+    oauth.connect("acme", program=oauth.doors.other)
+    assert oauth.deliver(event).data["state"] == "handled"
+    assert oauth.deliver(event).data["state"] == "duplicate"
+
+
 def test_live_and_test_events_go_apart(oauth: OAuthHouse) -> None:
     live, test = oauth.connect("acme", "live"), oauth.connect("acme", "test")
     assert oauth.deliver(paid(oauth, id="evt_t"), mode="test").data["state"] == "handled"
@@ -221,6 +230,13 @@ class TestDeauthorisedAtStripe:
             "the account was authorised again since",
         )
         assert oauth.connection(connection.id).state == "open"
+
+    def test_told_of_the_very_second_of_authorising_it_closes(self, oauth: OAuthHouse) -> None:
+        """Stripe tells times in whole seconds, and ours go on."""
+        oauth.doors.clock.now += 0.5
+        connection = oauth.connect("acme")
+        oauth.deliver(deauthorised(oauth))
+        assert oauth.connection(connection.id).state == "closed"
 
     def test_is_tried_again_where_the_store_was_away(self, oauth: OAuthHouse) -> None:
         connection = oauth.connect("acme")

@@ -226,6 +226,17 @@ class TestRefunds:
         assert due(world, "pi_1") == (keys.DUE_ASK, day(3.5))
         assert calls.asked == 2
 
+    def test_more_than_a_page_of_them(self, hears: Hears) -> None:
+        world = hears.world
+        charge = a_charge(amount_refunded=230, created=day(1))
+        world.tell("charge.refunded", charge, created=day(1))
+        refunds = [a_refund(id=f"re_{n}", amount=1, created=day(1)) for n in range(230)]
+        world.tell("refund.created", refunds[0], created=day(1))
+        world.at(day(2))
+        ask(hears, world.sale("ch_1"), calls=Scripted(charge, refunds))
+        settled = world.sale("ch_1")
+        assert (len(settled.sale.refunds), settled.held) == (230, "")
+
     def test_what_a_charge_says_now_counts_though_it_said_more_before(self, hears: Hears) -> None:
         """One of its refunds has failed since, and that was never told."""
         world = hears.world
@@ -262,7 +273,9 @@ class Scripted:
         return self.charge if kind == "charge" else None
 
     def page(self, kind: str, *, params: Any, after: str = "", limit: int = 100) -> Rows:
-        return Rows(tuple(self.refunds) if kind == "refund" else (), False)
+        rows = self.refunds if kind == "refund" else []
+        begin = next((n for n, row in enumerate(rows, 1) if row["id"] == after), 0)
+        return Rows(tuple(rows[begin : begin + limit]), begin + limit < len(rows))
 
 
 class TestCustomers:
