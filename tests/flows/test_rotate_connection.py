@@ -325,6 +325,11 @@ class TestDisconnecting:
         with pytest.raises(NotFound):
             merchant.deliver(merchant.world.connection.id, SECRET)
 
+    def test_one_made_by_hand_whose_key_is_known(self, merchant: Merchant, id: str) -> None:
+        merchant.change_stored(replace(merchant.stored(id), endpoint="", endpoint_events=()))
+        (warning,) = merchant.disconnect(id).warnings
+        assert "made by hand" in warning
+
     def test_one_that_was_being_opened(self, merchant: Merchant) -> None:
         plan = {"kind": "away_after", "calls": 3, "method": "POST", "path": "/webhook_endpoints"}
         merchant.fake.illness.plan(plan)
