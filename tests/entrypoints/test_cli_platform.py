@@ -1,15 +1,12 @@
 """`platform set` and `oauth start`: what they ask, store and print, and what they never print."""
 
-import io
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from chalicelib.entrypoints import cli
 from chalicelib.flows.reseal import resealed
 from chalicelib.flows.stripe_platform import WebhookSecrets, platform_of
 from chalicelib.storage import keys, oauth_records
@@ -124,14 +121,9 @@ class TestSettingThePlatform:
 
 
 def test_another_platforms_key_is_refused_while_accounts_live_by_this_one(
-    doors: Doors, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    doors: Doors, run: Run
 ) -> None:
     """The next job would find none of them connected, and close them all."""
-
-    def ran(secrets: str) -> int:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(secrets))
-        words = ["--stage", "test", "platform", "set", "--mode", "test", "--base-url", BASE]
-        return cli.main(words, house=doors.house)
 
     def key_now() -> str:
         platform = platform_of("test", store=doors.store, sealer=doors.house.sealer)
@@ -140,17 +132,19 @@ def test_another_platforms_key_is_refused_while_accounts_live_by_this_one(
 
     anothers = "sk_" + "test_stranger_" + "2" * 24
     with oauth_house(doors) as oauth:
-        connection, left = oauth.connect("acme"), oauth.connect("left")
-        with oauth.fake.lock:  # one that left without our hearing of it
-            oauth.fake.connect.links.remove([client_id("test"), "left"])
-        assert ran(f"\n{anothers}\n{anothers}\n{anothers}\n") == 1
-        assert "another platform's. Nothing was stored" in capsys.readouterr().err
+        names = {oauth.connect(name).id: name for name in ("acme", "bakery")}
+        with oauth.fake.lock:  # the first one asked left without our hearing of it
+            oauth.fake.connect.links.remove([client_id("test"), names[min(names)]])
+        code, _, err = set_platform(run, f"\n{anothers}\n{anothers}\n{anothers}\n")
+        assert code == 1
+        assert "another platform's. Nothing was stored" in err
         assert key_now() == platform_key("test")
         for of_the_same in (platform_key("test"), OTHER_KEY):
-            assert ran(f"\n{of_the_same}\n\n") == 0
-        for one in (connection, left):
+            assert set_platform(run, f"\n{of_the_same}\n\n")[0] == 0
+            assert key_now() == of_the_same
+        for one in oauth.connections():
             oauth.change(one, closed_at=5, closed_because="ended")
-        assert ran(f"\n{anothers}\n\n") == 0
+        assert set_platform(run, f"\n{anothers}\n\n")[0] == 0
         assert key_now() == anothers
 
 

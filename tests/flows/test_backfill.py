@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 
 from chalicelib.core.program import Rule
+from chalicelib.core.refusals import Unavailable
 from chalicelib.flows.job_lease import LEASE_MS
 from chalicelib.flows.job_sales import MOST_PARTNERS, added
 from chalicelib.flows.show_jobs import list_job_sales, sale_cursor
 from chalicelib.flows.walk_past import PAGE_MS
 from chalicelib.storage import keys, noted, records, what_if
-from chalicelib.storage.job_records import Job
+from chalicelib.storage.job_records import Job, job_item
 from chalicelib.storage.keys import Scope
+from chalicelib.storage.store import Put
 from chalicelib.storage.what_if import WhatIf
 from chalicelib.stripe_adapter.credentials import Credentials
 from chalicelib.stripe_adapter.objects import LISTED, event_of
@@ -281,6 +283,15 @@ def test_killed_at_random_it_equals_the_preview(tmp_path: Path, fake: FakeStripe
     before = books(world)
     assert mortal.run(world.backfill(preview=False)).result["read"]["found"] == 0
     assert books(world) == before
+
+
+def test_a_run_that_meets_a_busy_store_goes_on_where_it_was(world: PastWorld) -> None:
+    world.a_past()
+    job = replace(world.backfill(preview=False), tries=2, because=Unavailable().message)
+    world.store.commit([Put(job_item(job, version=1))])
+    done = world.work(job)
+    assert "again" not in done.cursor
+    assert (done.done, done.result["read"]["seen"]) == (84, 84)
 
 
 def test_a_preview_that_live_events_outrun_begins_anew(tmp_path: Path, fake: FakeStripe) -> None:
