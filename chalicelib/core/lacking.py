@@ -2,7 +2,9 @@
 
 Times are not compared: an object that is read later knows them less well than the event did
 (``stripe_adapter/object_times.py``), and seconds decide nothing. So what every webhook told leaves
-nothing lacking, whichever API version it came in.
+nothing lacking, whichever API version it came in. Two decide, where days lie between: when
+somebody converted first, and, beside a sign-up that anybody could have sent, since when Stripe has
+had its customer.
 """
 
 from collections.abc import Iterable, Iterator
@@ -107,6 +109,12 @@ def _of_people(told: Told, known: People) -> Iterator[str]:
     kept = known.join(people).bounded()
     if people.sightings.keys() - known.sightings.keys():
         yield "an identity of the customer"
+    if known.claims and any(
+        _earlier(seen.at, known.sightings[id].at)
+        for id, seen in people.sightings.items()
+        if id in known.sightings and seen.identity.startswith("stripe:")
+    ):
+        yield "since when the customer is known"
     if people.edges.keys() - known.edges.keys():
         yield "that two identities are one customer"
     if (people.touches.keys() & kept.touches.keys()) - known.touches.keys():

@@ -2,7 +2,7 @@
 
 from chalicelib.core.program import Rule
 from tests.builders.stripe_bodies import a_customer
-from tests.builders.world import token
+from tests.builders.world import day, token
 from tests.conformance.pieces import credited, disputed, one_off, refunded, renewal, subscription
 from tests.conformance.story import (
     Story,
@@ -71,7 +71,11 @@ LONG: dict[str, Story] = {
             *renewal(3, 10),
             *renewal(4, 40),
             *one_off(5, 41, "bob", **FRIEND),
-            ("customer.updated", a_customer(id="cus_2", email="sam@example.com"), 45),
+            (
+                "customer.updated",
+                a_customer(id="cus_2", email="sam@example.com", created=day(41)),
+                45,
+            ),
             *renewal(6, 50, customer="cus_2", customer_email="sam@example.com"),
             *refunded(2, "re_2", 1000, 1000, 44),
         ],

@@ -264,6 +264,8 @@ def of_people(told: People, *known: People) -> tuple[str, ...]:
 
 
 SEEN = Sighting(identity=SAM, by="stripe", at=AT)
+LONG_AFTER = replace(SEEN, at=AT + CHECKOUT_OPEN_MS + 1)
+CLAIM = Sighting(identity="key:1", by="claim", at=AT)
 TIE = edge(SAM, MAIL, Bond.STRIPE_EMAIL, AT)
 CHECKOUT = Conversion(id="checkout:cs_1", identity=SAM, at=AT)
 KNOWN_AS = f"{SAM}|verified"  # as it is stored (``earliest_conversions``)
@@ -282,6 +284,24 @@ PEOPLE: list[tuple[str, People, list[People], tuple[str, ...]]] = [
         "somebody who is known",
         people(sightings=[SEEN]),
         [people(sightings=[replace(SEEN, at=AT + 9)])],
+        (),
+    ),
+    (
+        "somebody who was a customer long before",
+        people(sightings=[SEEN]),
+        [people(sightings=[LONG_AFTER])],
+        (),
+    ),
+    (
+        "somebody who was a customer long before, and signed up",
+        people(sightings=[SEEN]),
+        [people(sightings=[LONG_AFTER, CLAIM])],
+        ("since when the customer is known",),
+    ),
+    (
+        "an e-mail that is his by now, and signed up",
+        people(sightings=[replace(SEEN, identity=MAIL)]),
+        [people(sightings=[replace(LONG_AFTER, identity=MAIL), CLAIM])],
         (),
     ),
     ("a tie", people(edges=[TIE]), [People()], ("that two identities are one customer",)),

@@ -20,7 +20,7 @@ from chalicelib.stripe_adapter.objects import EXPAND, LISTED, event_of
 from chalicelib.stripe_adapter.pace import Pacer
 from local.fake_stripe import SUPPORTED, FakeStripe, running_fake_stripe
 from tests.builders.stripe_bodies import a_customer, an_intent, an_invoice_payment
-from tests.builders.world import day
+from tests.builders.world import day, token
 from tests.conformance.at_rest import Outcome
 from tests.conformance.pieces import paid_invoice
 from tests.fakes.memory_store import MemoryStore
@@ -247,6 +247,26 @@ class TestReasons:
         households = [k for k in world.everything() if k.sk == "!household"]
         assert len(households) == 3
         assert hears.rows("customer", made) == Compared(seen=3)
+
+    @pytest.mark.parametrize("first", ["the read", "the webhook"])
+    def test_a_customer_of_before_was_brought_by_nobody(
+        self, past: Past, tmp_path: Path, first: str
+    ) -> None:
+        """Whether the past was brought in before a webhook told of the customer, or after."""
+        hears = Hears(past, tmp_path / "before")
+        world = hears.world.at(day(10))
+        free = a_customer(created=day(-90))
+        if first == "the read":
+            assert hears.rows("customer", [free]).healed == 1
+        world.click(token("ann"), "ann")
+        world.sign_up("user_9", email="sam@example.com", token=token("ann"))
+        world.tell("customer.updated", free, created=day(12))
+        world.tell("invoice.paid", paid_invoice(1, 12), created=day(12))
+        if first == "the webhook":
+            assert world.owed("ann") == 980
+            assert hears.rows("customer", [free]).healed == 1
+        assert world.owed("ann") == 0
+        assert hears.rows("customer", [free]) == Compared(seen=1)
 
     def test_stripe_being_away_stops_it_and_loses_nothing(self, hears: Hears) -> None:
         hears.calls = StripeCalls(
