@@ -70,7 +70,15 @@ def _view_order(view: View) -> tuple[bool, Ms, int, int, int, str, Ms, bool]:
     )
 
 
-REFUND_RANK = {"pending": 0, "requires_action": 1, "succeeded": 2, "failed": 3, "canceled": 4}
+RELEASED = "released"  # the rest of an authorisation, which looks like a refund
+REFUND_RANK = {
+    "pending": 0,
+    "requires_action": 1,
+    "succeeded": 2,
+    "failed": 3,
+    "canceled": 4,
+    RELEASED: 5,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +95,7 @@ class Refund:
 
     @property
     def counts(self) -> bool:
-        return self.status not in ("failed", "canceled")
+        return self.status not in ("failed", "canceled", RELEASED)
 
     def join(self, other: "Refund") -> "Refund":
         def rank(refund: Refund) -> tuple[int, int, str]:

@@ -11,6 +11,7 @@ from functools import reduce
 from typing import Any, TypeVar
 
 from chalicelib.core.facts import (
+    RELEASED,
     CreditNote,
     Dispute,
     Identity,
@@ -205,6 +206,8 @@ def refunded_of(sale: Sale) -> tuple[int, str]:
     intents = {t.charge: t.intent for t in sale.refunded_totals.values() if t.intent}
     intents |= {r.charge: r.intent for r in sale.refunds.values() if r.charge and r.intent}
     for refund in sale.refunds.values():
+        if refund.status == RELEASED:
+            continue
         group = refund.intent or intents.get(refund.charge, refund.charge)
         by_charge.setdefault(group, []).append(refund)
     refunded, unresolved = 0, ""

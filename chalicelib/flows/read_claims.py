@@ -117,9 +117,12 @@ class _Asking:
 
     def refunds(self, charge_id: str, *, stood_at: int, at: Ms) -> Iterator[bytes]:
         charge = self._calls.retrieve("charge", charge_id)
+        expand = [f"data.{path}" for path in EXPAND["refund"]]
         after = ""
         for _ in range(MOST_REFUND_PAGES if charge else 0):
-            page = self._calls.page("refund", params={"charge": charge_id}, after=after)
+            page = self._calls.page(
+                "refund", params={"charge": charge_id, "expand": expand}, after=after
+            )
             for row in page.rows:
                 yield from self._told("refund", row)
             if not page.more:

@@ -26,9 +26,10 @@ EXPAND: Mapping["Kind", tuple[str, ...]] = {
     "invoice": ("payments", "amount_paid_off_stripe"),
     "payment_intent": ("latest_charge",),
     "charge": ("refunds",),
+    "refund": ("charge.refunds",),
 }
 """What is asked for beside an object: who paid an invoice, and what of it outside Stripe, which no
-webhook says since basil; and when things happened."""
+webhook says since basil; when things happened; whether a refund is what a capture left over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,14 +206,23 @@ _TYPES: Mapping["Kind", Callable[[Body], str | None]] = {
 
 def _closed(kind: str, object: Body) -> Body:
     """The object as a webhook would have it: what a session refers to was expanded for its time
-    alone, and tells of itself."""
-    if kind != "checkout.session":
+    alone, and tells of itself; a refund's charge says something of it where it was captured in
+    part."""
+    charge = object.get("charge")
+    if kind == "checkout.session":
+        opened: tuple[str, ...] = ("payment_intent", "invoice", "subscription", "customer")
+    elif kind == "refund" and not _captured_in_part(charge):
+        opened = ("charge",)
+    else:
         return object
-    opened = ("payment_intent", "invoice", "subscription", "customer")
     return {
         name: value["id"] if name in opened and isinstance(value, dict) and "id" in value else value
         for name, value in object.items()
     }
+
+
+def _captured_in_part(charge: Any) -> bool:
+    return isinstance(charge, dict) and charge.get("amount_captured") != charge.get("amount")
 
 
 def _without_links(value: Any) -> Any:

@@ -1,6 +1,8 @@
 """Payment intents, charges, refunds and disputes."""
 
-from chalicelib.core.facts import Dispute, Ms, Refund, RefundedTotal, View, ViewKind
+from dataclasses import replace
+
+from chalicelib.core.facts import RELEASED, Dispute, Ms, Refund, RefundedTotal, View, ViewKind
 from chalicelib.core.sale import Sale
 from chalicelib.core.told import Ignored, Told
 from chalicelib.stripe_adapter.buyers import Buyer, buyer, keeps_out, partner_touch, people_of
@@ -17,6 +19,7 @@ from chalicelib.stripe_adapter.fields import (
     reference,
     rows,
     text,
+    whole,
 )
 from chalicelib.stripe_adapter.readers import (
     charge_of_intent,
@@ -71,6 +74,9 @@ def told_by_charge(event: Event) -> Told:
         for row in rows(charge, "refunds") if not never_taken else ():
             refund = _refund(row, at=event.at, charge=id, intent=intent)
             refunds[refund.id] = refund
+    for row in _release(charge):
+        released = _refund(row, at=event.at, charge=id, intent=intent)
+        refunds[released.id] = replace(released, status=RELEASED)
     email = text(part(charge, "billing_details"), "email") or text(charge, "receipt_email")
     return _told(
         event,
@@ -83,8 +89,12 @@ def told_by_charge(event: Event) -> Told:
 
 
 def told_by_refund(event: Event) -> Told | Ignored:
-    """``refund.*`` and the older ``charge.refund.updated``: the refund itself."""
+    """``refund.*`` and the older ``charge.refund.updated``: the refund itself. One that is read
+    comes with its charge where that was captured in part."""
     refund = _refund(event.object, at=event.at, failed=event.type == "refund.failed")
+    charge = event.object.get("charge")
+    if isinstance(charge, dict) and any(id_of(row) == refund.id for row in _release(charge)):
+        refund = replace(refund, status=RELEASED)
     ids = frozenset({refund.charge, refund.intent} - {""})
     if not ids:
         return Ignored(because="a refund of neither a charge nor a payment intent")
@@ -180,6 +190,18 @@ def _never_taken(charge: Body) -> int:
     if captured is None or not flag(charge, "captured"):
         return 0
     return max(amount(charge, "amount") - captured, 0)
+
+
+def _release(charge: Body) -> list[Body]:
+    """The refund that the capture of a part made of the rest, where the charge's refunds are
+    spelt out: the first of that amount, since nothing is refunded before the capture."""
+    never_taken = _never_taken(charge)
+    listed = charge.get("refunds")
+    if not never_taken or (isinstance(listed, dict) and listed.get("has_more")):
+        return []
+    oldest_first = reversed(rows(charge, "refunds"))
+    alike = [row for row in oldest_first if whole(row, "amount") == never_taken]
+    return sorted(alike, key=lambda row: moment(row, "created") or 0)[:1]
 
 
 def _refund(

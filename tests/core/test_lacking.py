@@ -163,6 +163,13 @@ SALES: list[tuple[str, Sale, list[Sale], tuple[str, ...]]] = [
         [refunds(replace(REFUND, status="failed"))],
         (),
     ),
+    ("what a capture left over", refunds(replace(REFUND, status="released")), [sale()], ()),
+    (
+        "what a capture left over, known as a refund",
+        refunds(replace(REFUND, status="released")),
+        [refunds(REFUND)],
+        ("that a refund failed",),
+    ),
     ("a total", totals(TOTAL), [sale()], ("what was refunded of the charge",)),
     ("a total that is known", totals(TOTAL), [totals(replace(TOTAL, told_at=1))], ()),
     ("a total that is less", totals(TOTAL), [totals(replace(TOTAL, amount=1000))], ()),

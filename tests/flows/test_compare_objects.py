@@ -68,7 +68,7 @@ class TestAfterFullDelivery:
         hears.webhooks(version)
         stood = hears.world.everything()
         compared = hears.compare()
-        assert (compared.seen, compared.found, compared.unexplained) == (67, 0, 0)
+        assert (compared.seen, compared.found, compared.unexplained) == (68, 0, 0)
         assert compared.explained == UNPAID
         assert compared.amounts == {"explained": {"eur": 500}}
         assert hears.world.everything() == stood
@@ -383,3 +383,37 @@ class Counting:
     def get(self, keys: Sequence[Key]) -> dict[Key, Item]:
         self._trips.append(len(keys))
         return self._store.get(keys)
+
+
+class TestCapturedInPart:
+    """Stripe counts the rest as refunded, by a refund that looks like any other."""
+
+    def test_what_was_never_taken_is_not_taken_back(self, past: Past, tmp_path: Path) -> None:
+        [charge] = [row for row in charges(past) if row["amount"] == 4400]
+        refunds = [
+            row
+            for row in past_rows(past, "refund")
+            if row["payment_intent"] == charge["payment_intent"]
+        ]
+        assert [row["amount"] for row in refunds] == [400, 400]
+        for first in ("charge", "refund"):
+            hears = Hears(past, tmp_path / first)
+            for kind in (first, "charge", "refund"):
+                hears.rows(kind, [charge] if kind == "charge" else refunds)
+            assert hears.world.sale(charge["id"]).summary().taken_back == 400
+            assert hears.rows("refund", refunds).found == 0
+
+    def test_nor_where_a_webhook_told_of_it(self, past: Past, tmp_path: Path) -> None:
+        hears = Hears(past, tmp_path / "world")
+        hears.webhooks()
+        [charge] = [row for row in charges(past) if row["amount"] == 4400]
+        refunds = [
+            row
+            for row in past_rows(past, "refund")
+            if row["payment_intent"] == charge["payment_intent"]
+        ]
+        released = {**refunds[-1], "charge": charge["id"]}
+        hears.world.tell("refund.created", released, created=released["created"])
+        assert hears.world.sale(charge["id"]).summary().taken_back == 800
+        assert hears.rows("refund", refunds).healed == 1
+        assert hears.world.sale(charge["id"]).summary().taken_back == 400

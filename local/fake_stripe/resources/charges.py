@@ -74,7 +74,7 @@ def book(world: World, charge: Object) -> None:
 
 
 def capture(world: World, charge: Object, amount: int | None) -> None:
-    """Captures all or a part; the rest is released as a refund without a refund object."""
+    """Captures all or a part; the rest is released as a refund of its own, which no event tells."""
     if charge["captured"]:
         raise invalid(
             f"Charge {charge['id']} has already been captured.", code="charge_already_captured"
@@ -84,6 +84,16 @@ def capture(world: World, charge: Object, amount: int | None) -> None:
         raise invalid("The amount to capture is above the authorised one.", "amount_to_capture")
     charge.update(captured=True, amount_captured=amount)
     charge["amount_refunded"] = charge["amount"] - amount
+    if charge["amount_refunded"]:
+        world.new(
+            "refund",
+            amount=charge["amount_refunded"],
+            charge=charge["id"],
+            currency=charge["currency"],
+            metadata={},
+            payment_intent=charge["payment_intent"],
+            status="succeeded",
+        )
     emit(world, "charge.captured", charge)
     book(world, charge)
     disputes.provoke(world, charge)
