@@ -43,7 +43,9 @@ def plan_jobs(connection: Connection, *, store: Store, now: Ms, opened: bool = T
         if item is None:
             writes.append(Put(job_records.job_item(job, version=0)))
         elif (known := job_records.read_job(item)).state in restarted:
-            again = replace(known, state="waiting", because="", tries=0, due_at=job.due_at)
+            params = {**known.params, **job.params}  # the next night may be a whole month's
+            again = replace(known, state="waiting", because="", tries=0, params=params)
+            again = replace(again, due_at=job.due_at)
             writes.append(Put(job_records.job_item(again, version=item.version)))
     if not writes:
         return 0

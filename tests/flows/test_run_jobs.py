@@ -470,6 +470,21 @@ class TestConnections:
         assert standing(connection, house)["catch_up"].runs == 1
         assert len(standing(connection, house)) == 3
 
+    def test_started_again_on_the_last_of_a_month_the_whole_month_is_reconciled(
+        self, house: House
+    ) -> None:
+        house.later(24 * A_DAY_MS)
+        connection = house.a_connection()
+        plan_jobs(connection, store=house.store, now=house.world.ms)
+        house.keep(replace(connection, closed_at=house.world.ms, closed_because="deauthorised"))
+        house.later(A_DAY_MS)
+        assert house.run().stopped == 3
+        assert standing(connection, house)["reconcile"].params["days"] == 3
+        house.keep(connection)
+        house.later(5.5 * A_DAY_MS)  # 31 May, noon
+        plan_jobs(connection, store=house.store, now=house.world.ms)
+        assert standing(connection, house)["reconcile"].params["days"] == 31
+
     def test_one_whose_key_may_not_read_events_does_not_catch_up(self, house: House) -> None:
         connection = house.a_connection(permissions={"rak_event_read": False})
         plan_jobs(connection, store=house.store, now=house.world.ms)
