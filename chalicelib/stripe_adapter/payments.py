@@ -19,7 +19,6 @@ from chalicelib.stripe_adapter.fields import (
     reference,
     rows,
     text,
-    whole,
 )
 from chalicelib.stripe_adapter.readers import (
     charge_of_intent,
@@ -194,13 +193,18 @@ def _never_taken(charge: Body) -> int:
 
 def _release(charge: Body) -> list[Body]:
     """The refund that the capture of a part made of the rest, where the charge's refunds are
-    spelt out: the first of that amount, since nothing is refunded before the capture."""
+    spelt out: the first of that amount, since nothing is refunded before the capture. None where
+    what is listed comes to no more than was truly taken back."""
     never_taken = _never_taken(charge)
     listed = charge.get("refunds")
     if not never_taken or (isinstance(listed, dict) and listed.get("has_more")):
         return []
     oldest_first = reversed(rows(charge, "refunds"))
-    alike = [row for row in oldest_first if whole(row, "amount") == never_taken]
+    stand = [row for row in oldest_first if text(row, "status") not in ("failed", "canceled")]
+    taken_back = amount(charge, "amount_refunded") - never_taken
+    if sum(amount(row, "amount") for row in stand) <= taken_back:
+        return []
+    alike = [row for row in stand if amount(row, "amount") == never_taken]
     return sorted(alike, key=lambda row: moment(row, "created") or 0)[:1]
 
 

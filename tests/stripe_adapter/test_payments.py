@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.facts import Dispute, Refund, RefundedTotal, View, ViewKind, Way
-from chalicelib.core.sale import summarise
+from chalicelib.core.sale import join_all, summarise
 from tests.builders.stripe_bodies import (
     BASIL,
     MAY_1,
@@ -210,6 +210,23 @@ def test_what_was_never_captured_is_no_refund(version: str, refunded: int, count
     sale = sale_of(told_of("charge.refunded", charge))
     assert summarise(sale).refunded == counted
     assert summarise(sale).amount == 20_300
+
+
+@pytest.mark.parametrize("released", [[], ["re_0"]], ids=["not listed", "listed"])
+def test_a_refund_as_large_as_what_was_never_captured_counts(released: list[str]) -> None:
+    refunds = [a_refund(id=id, amount=2400) for id in ("re_1", *released)]  # the newest first
+    charge = a_charge(
+        amount=4900,
+        amount_captured=2500,
+        amount_refunded=4800,
+        refunds=refunds,
+        version=VERSIONS[0],
+    )
+    sale = sale_of(told_of("charge.refunded", charge, version=VERSIONS[0]))
+    told = [told_of("refund.created", row) for row in refunds]
+    sale = join_all([sale, *(sale_of(one) for one in told)])
+    assert summarise(sale).refunded == 2400
+    assert [id for id, one in sale.refunds.items() if not one.counts] == released
 
 
 @pytest.mark.parametrize(
