@@ -248,6 +248,8 @@ def _show(
 
 
 def _table(rows: Sequence[Sequence[str]]) -> None:
+    """An account's name is whoever owns it to say: a terminal is shown no control characters."""
+    rows = [["".join(filter(str.isprintable, cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

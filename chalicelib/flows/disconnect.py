@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from chalicelib.core.names import Ms
-from chalicelib.core.refusals import NotFound, Refusal
+from chalicelib.core.refusals import NotFound, Refusal, Unavailable
 from chalicelib.flows.keep_endpoint import read_stored
 from chalicelib.flows.read_connection import credentials_of
 from chalicelib.flows.retry import until_not_stale
@@ -56,12 +56,17 @@ def disconnect(
     return Disconnected(connection=closed, warnings=tuple(warnings))
 
 
-def close(connection_id: str, because: str, *, store: Store, now: Ms) -> Connection | None:
+def close(
+    connection_id: str, because: str, *, store: Store, now: Ms, version: int | None = None
+) -> Connection | None:
     """Close a connection and forget its secrets; one that is closed stays as it is, with its first
-    reason. None if there is none. Raises ``Unavailable``."""
+    reason. None if there is none. Raises ``Unavailable``, also where it has another ``version`` by
+    now than the one that is to be closed."""
 
     def write(_: int) -> Connection:
         item, connection = read_stored(connection_id, store=store)
+        if version not in (None, item.version) and connection.state != "closed":
+            raise Unavailable
         return _closed(item, connection, because, store=store, now=now)
 
     try:

@@ -7,7 +7,6 @@ endpoint. What is not told again is found by its metadata, removed, and made ane
 removed but under the version of the connection that was read before Stripe was asked what is there.
 """
 
-import hashlib
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
@@ -201,17 +200,14 @@ def _as_it_should_be(
 def _made(
     connection: Connection, version: int, ours: Sequence[Endpoint], at: AtStripe, *, store: Store
 ) -> Endpoint:
-    """The endpoint of the connection's attempt, made now or by whoever began it. Other words to
-    Stripe are another attempt: the key says which."""
-    url = at.url
-    said = hashlib.sha256(f"{url} {' '.join(sorted(EVENTS))}".encode()).hexdigest()[:16]
+    """The endpoint of the connection's attempt, made now or by whoever began it."""
     try:
         return webhook_endpoints.make(
             at.credentials,
-            url=url,
+            url=at.url,
             events=EVENTS,
             connection=connection.id,
-            idempotency_key=f"refledger-{connection.id}-{connection.attempt}-{said}",
+            attempt=connection.attempt,
             api_base=at.api_base,
         )
     except TooManyEndpoints:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.facts import Ms
 from chalicelib.core.refusals import Conflict
 from chalicelib.core.validation import PLAIN_ID
+from chalicelib.log import log
 from chalicelib.storage import keys, records
 from chalicelib.storage.records import Connection
 from chalicelib.storage.sealing import Sealer
@@ -77,16 +78,28 @@ class Connections:
             return None
         connection = records.read_connection(item)
         kept = self._kept.get(id)
-        known = kept.secrets if kept else {}
-        secrets = {
-            sealed: known.get(sealed)
-            or open_secret(sealed, "webhook_secret", of=connection, sealer=self._sealer)
-            for sealed in connection.sealed_webhook_secrets
-        }
+        secrets = self._opened(connection, kept.secrets if kept else {})
         if len(self._kept) > MOST_KEPT:
             self._kept.clear()
         self._kept[id] = _Kept(connection, secrets, self._clock() + KEEP_MS)
         return connection
+
+    def _opened(self, connection: Connection, known: Mapping[str, str]) -> Mapping[str, str]:
+        """Each webhook secret by its ciphertext. One that does not open is no hindrance while
+        another does; raises ``ValueError`` where none does."""
+        opened: dict[str, str] = {}
+        broken: ValueError | None = None
+        for sealed in connection.sealed_webhook_secrets:
+            try:
+                opened[sealed] = known.get(sealed) or open_secret(
+                    sealed, "webhook_secret", of=connection, sealer=self._sealer
+                )
+            except ValueError as error:
+                broken = error
+                log("connection", "a secret does not open", connection=connection.id)
+        if broken and not opened:
+            raise broken
+        return opened
 
     def webhook_secrets(self, connection: Connection) -> tuple[str, ...]:
         """The secrets, valid now, of a connection that ``get`` just returned."""

@@ -127,7 +127,7 @@ def _deauthorised(
     if envelope.created // 1000 < use.authorised_at // 1000:
         state, because = "ignored", "the account was authorised again since"
     else:
-        close(connection.id, because, store=store, now=now)
+        close(connection.id, because, store=store, now=now, version=use.version)
     head = InboxHead(
         connection=connection.id,
         id=envelope.id,

@@ -120,9 +120,11 @@ def configured(*, store: Store) -> tuple[Mode, ...]:
 
 
 class OpenUse(NamedTuple):
-    """An open connection by OAuth, and when its account was last authorised."""
+    """An open connection by OAuth as it stood, the version of that, and when its account was last
+    authorised."""
 
     connection: Connection
+    version: int
     authorised_at: Ms
 
 
@@ -137,9 +139,9 @@ def open_uses(account: str, mode: Mode, *, store: Store) -> tuple[OpenUse, ...]:
         places = {keys.connection(use.connection): use for use in uses}
         there = store.get(list(places)) if places else {}
         found += [
-            OpenUse(records.read_connection(there[place]), use.authorised_at)
+            OpenUse(records.read_connection(item), item.version, use.authorised_at)
             for place, use in places.items()
-            if place in there
+            if (item := there.get(place))
         ]
         more, after = page.more, page.items[-1].key.sk if page.items else ""
     return tuple(use for use in found if _by_oauth(use.connection))

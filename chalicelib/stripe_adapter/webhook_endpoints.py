@@ -4,6 +4,8 @@ https://docs.stripe.com/api/webhook_endpoints. The secret stands in the answer t
 nowhere after. The API version cannot be changed later. An account takes 16.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -43,12 +45,12 @@ def make(
     url: str,
     events: Iterable[str],
     connection: str,
-    idempotency_key: str,
+    attempt: str,
     api_base: str = "",
     pacer: Pacer | None = None,
 ) -> Endpoint:
-    """A new endpoint in the SDK's API version, with its secret. The same ``idempotency_key`` within
-    a day gives the same endpoint and the same secret.
+    """A new endpoint in the SDK's API version, with its secret. The same ``attempt`` in the same
+    words within a day gives the same endpoint and the same secret.
 
     Raises ``TooManyEndpoints``, ``Invalid`` for an address that Stripe does not take,
     ``PermissionMissing``, ``KeyRefused``, ``StripeAway``.
@@ -63,7 +65,9 @@ def make(
         "description": "Refledger",
         "metadata": {OURS: connection},
     }
-    answer = line.ask("post", _PATH, params, idempotency_key=idempotency_key)
+    said = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:16]
+    key = f"refledger-{connection}-{attempt}-{said}"
+    answer = line.ask("post", _PATH, params, idempotency_key=key)
     if isinstance(answer, Failure):
         raise _not_made(line, answer)
     return _read(answer)

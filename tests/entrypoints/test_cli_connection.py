@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chalicelib.core.program import Mode
-from chalicelib.storage import records
+from chalicelib.storage import keys, records
+from chalicelib.storage.store import Put
 from chalicelib.stripe_adapter.permissions import PERMISSIONS
 from local.fake_stripe import FakeStripe, running_fake_stripe
 from tests.doors_kit import WEBHOOK_SECRET, Doors, Run
@@ -91,6 +93,15 @@ def test_they_are_listed(doors: Doors, run: Run, made: Any) -> None:
     assert warning.startswith(f"! {made['connection_id']}: This is a secret key")
     code, out, _ = run("connection", "list", doors.program.id, "--mode", "live")
     assert (code, json.loads(out)) == (0, {"connections": []})
+
+
+def test_an_account_s_name_does_nothing_to_the_terminal(doors: Doors, run: Run) -> None:
+    stored = doors.store.get([keys.connection(doors.connection.id)])
+    (item,) = stored.values()
+    named = replace(doors.connection, account_name="Ac\x1b[2Jme\r\n")
+    doors.store.commit([Put(records.connection_item(named, item.version))])
+    _, out, err = run("connection", "list", doors.program.id)
+    assert "Ac[2Jme" in err and "\x1b" not in out + err
 
 
 def test_a_key_is_rotated(run: Run, made: Any) -> None:

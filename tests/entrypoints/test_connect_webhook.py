@@ -231,6 +231,23 @@ class TestDeauthorisedAtStripe:
         )
         assert oauth.connection(connection.id).state == "open"
 
+    def test_nor_what_is_authorised_again_at_that_very_moment(self, oauth: OAuthHouse) -> None:
+        connection = oauth.connect("acme")
+        oauth.doors.clock.now += 100
+        late = deauthorised(oauth)
+
+        def again(call: str, writes: Any) -> None:
+            if call == "commit":  # what closes it
+                oauth.doors.store.before = None
+                oauth.doors.clock.now += 100
+                oauth.connect("acme")
+
+        oauth.doors.store.before = again
+        assert oauth.deliver(late).status == 503
+        assert oauth.connection(connection.id).state == "open"
+        assert oauth.deliver(late).data["state"] == "ignored"
+        assert oauth.connection(connection.id).state == "open"
+
     def test_told_of_the_very_second_of_authorising_it_closes(self, oauth: OAuthHouse) -> None:
         """Stripe tells times in whole seconds, and ours go on."""
         oauth.doors.clock.now += 0.5

@@ -195,6 +195,21 @@ class TestSecret:
                 return
         raise AssertionError("it has more steps than were tried")
 
+    def test_one_that_does_not_open_leaves_the_other_at_work(
+        self, merchant: Merchant, id: str
+    ) -> None:
+        merchant.rotate_secret(id)
+        stored = merchant.stored(id)
+        new, old = merchant.secrets(id)
+        moved = (stored.sealed_webhook_secrets[0], stored.sealed_api_key)
+        merchant.change_stored(replace(stored, sealed_webhook_secrets=moved))
+        assert merchant.deliver(id, new).state == "ignored"
+        with pytest.raises(BadSignature):
+            merchant.deliver(id, old)
+        merchant.change_stored(replace(stored, sealed_webhook_secrets=moved[1:], secret_ends=()))
+        with pytest.raises(ValueError, match="another place"):
+            merchant.deliver(id, new, Connections(merchant.store, merchant.world.sealer, lambda: 0))
+
     def test_two_at_once(self, merchant: Merchant, id: str) -> None:
         for _ in range(5):
             together(*[partial(merchant.rotate_secret, id)] * 2)

@@ -39,13 +39,13 @@ from tests.stripe_adapter.asking import (
 URL = "https://api.example.com/stripe/webhooks/con_1"
 
 
-def made(fake: FakeStripe, connection: str = "con_1", key: str = "k1", **more: Any) -> Endpoint:
+def made(fake: FakeStripe, connection: str = "con_1", attempt: str = "1", **more: Any) -> Endpoint:
     return make(
         more.pop("credentials", credentials()),
         url=more.pop("url", URL),
         events=more.pop("events", EVENTS),
         connection=connection,
-        idempotency_key=key,
+        attempt=attempt,
         api_base=fake.url,
         pacer=Waiting().pacer(),
         **more,
@@ -63,7 +63,7 @@ class TestMake:
         stored = client_of(fake, SECRET_KEY).v1.webhook_endpoints.retrieve(endpoint.id)
         assert stored.metadata.to_dict() == {"refledger_connection": "con_1"}
 
-    def test_twice_with_one_key_is_one_endpoint_and_one_secret(self, fake: FakeStripe) -> None:
+    def test_one_attempt_twice_is_one_endpoint_and_one_secret(self, fake: FakeStripe) -> None:
         assert made(fake).secret == made(fake).secret
         assert len(find_ours(credentials(), connection="con_1", api_base=fake.url)) == 1
 
@@ -77,17 +77,20 @@ class TestMake:
         assert [each.id for each in found] == [endpoint.id]
         assert endpoint.secret == made(fake).secret
 
-    def test_with_one_key_for_another_address_is_refused(self, fake: FakeStripe) -> None:
-        made(fake)
-        with pytest.raises(StripeRefused) as refused:
-            made(fake, url="https://other.example.com/")
-        assert refused.value.stripe_code == "idempotency_error"
+    def test_other_words_are_another_request(
+        self, fake: FakeStripe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Stripe refuses a name that it knows, where another address or version comes with it."""
+        first = made(fake)
+        assert made(fake, url="https://other.example.com/").id != first.id
+        monkeypatch.setattr(stripe, "api_version", "2026-03-25.dahlia")
+        assert made(fake).id != first.id
 
     def test_as_the_seventeenth_says_what_to_do(self, fake: FakeStripe) -> None:
         for number in range(16):
-            made(fake, connection=f"con_{number}", key=f"k{number}")
+            made(fake, connection=f"con_{number}", attempt=str(number))
         with pytest.raises(TooManyEndpoints, match="Remove one") as refused:
-            made(fake, connection="con_new", key="new")
+            made(fake, connection="con_new")
         assert "16 webhook endpoints" in refused.value.message
         assert isinstance(refused.value, Conflict)
         assert not find_ours(credentials(), connection="con_new", api_base=fake.url)
@@ -111,7 +114,7 @@ class TestMake:
                 url=URL,
                 events=EVENTS,
                 connection="con_1",
-                idempotency_key="k",
+                attempt="1",
                 api_base=answering.base,
             )
 
@@ -135,7 +138,7 @@ class TestMake:
 class TestFindOurs:
     def test_finds_by_metadata_and_shows_no_secret(self, fake: FakeStripe) -> None:
         ours = made(fake)
-        made(fake, connection="con_2", key="k2")
+        made(fake, connection="con_2", attempt="2")
         client_of(fake, SECRET_KEY).v1.webhook_endpoints.create(
             {"url": URL, "enabled_events": ["invoice.paid"]}
         )
