@@ -83,7 +83,6 @@ def stop_job(id: str, *, scope: Scope, store: Store, now: Ms) -> Job:
             state="stopped",
             because="stopped by the merchant",
             due_at=0,
-            lease_until=0,
             updated_at=now,
             ended_at=now,
         )

@@ -7,28 +7,24 @@ booking for each that is not.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.facts import Ms
-from chalicelib.core.lacking import lacking
-from chalicelib.core.told import Ignored, Told
 from chalicelib.flows.keep_object import take_in
-from chalicelib.flows.read_claims import account_told, read_claims
+from chalicelib.flows.look_at_object import Look, look_at
+from chalicelib.flows.read_claims import read_claims
 from chalicelib.flows.read_known import Known, read_known
-from chalicelib.flows.receive_webhook import BUG, read_told
 from chalicelib.flows.settle_work import settle_work
-from chalicelib.storage import keys, records
+from chalicelib.storage import records
 from chalicelib.storage.records import Connection
-from chalicelib.storage.store import BookStore, Key
-from chalicelib.stripe_adapter.envelope import Unreadable, read_envelope
+from chalicelib.storage.store import BookStore
 from chalicelib.stripe_adapter.fields import Body
-from chalicelib.stripe_adapter.objects import EXPAND, event_of, money_of, untold
+from chalicelib.stripe_adapter.objects import EXPAND, money_of
 
 if TYPE_CHECKING:
     from chalicelib.stripe_adapter.calls import Kind, StripeCalls
 
 EXAMPLES = 20
-Became = Literal["matched", "healed", "explained", "unexplained"]
 Amounts = Mapping[str, Mapping[str, int]]
 
 
@@ -36,9 +32,10 @@ Amounts = Mapping[str, Mapping[str, int]]
 class Compared:
     """``seen`` objects; of these ``found`` were not known in full, and are ``healed`` by now, or
     explained, or not. ``explained`` counts by reason, also objects that tell nothing. ``amounts``
-    are minor units by currency, of found, healed, explained and unexplained ones. ``examples`` are
-    at most 20, the worst first: kind, id, what lacked, what became of it. ``left`` is how many of
-    the objects given were not looked at before time was up."""
+    are minor units by currency, of found, healed, explained and unexplained ones; of a payment that
+    several objects are about, one has its amount. ``examples`` are at most 20, the worst first:
+    kind, id, what lacked, what became of it. ``left`` is how many of the objects given were not
+    looked at before time was up."""
 
     seen: int = 0
     found: int = 0
@@ -81,10 +78,10 @@ def compare_objects(
 
     Raises ``Unavailable``, and what ``StripeCalls`` raises: nothing taken in is lost then.
     """
-    looked = [_Looked.at(kind, row, connection) for row in rows]
+    looked = [look_at(kind, row, connection) for row in rows]
     known = _known(looked, connection, store)
     beside = [
-        _Looked.at(of, row, connection)
+        look_at(of, row, connection)
         for of, row in _read_beside(looked, known, calls)
         if listed_from is None or int(row.get("created") or 0) < listed_from // 1000
     ]
@@ -96,7 +93,7 @@ def compare_objects(
         look.found = bool(look.lacks) or look.is_since(known, since)
     _finish(looked, known, store=store, now=now)
     asked: set[str] = set()
-    missing: list[_Looked] = []
+    missing: list[Look] = []
     for number, look in enumerate(looked):
         if not look.lacks:
             continue
@@ -110,12 +107,14 @@ def compare_objects(
                 take_in(body, connection=connection, store=store, now=now)
         received = take_in(look.body, connection=connection, store=store, now=now)
         look.because = received.because
-    _look_again(missing, connection, store)
+    if missing:
+        again = _look_again(missing, connection, store)
+        known = replace(known, items={**known.items, **again.items})
     left = len(beside) + len(rows) - len(looked)
-    return replace(_compared(looked), left=min(left, len(rows)))
+    return replace(_compared(looked, known), left=min(left, len(rows)))
 
 
-def _finish(looked: Iterable["_Looked"], known: Known, *, store: BookStore, now: Ms) -> None:
+def _finish(looked: Iterable[Look], known: Known, *, store: BookStore, now: Ms) -> None:
     """What this very job took in before a crash may still owe the settling of other sales."""
     began = [look for look in looked if look.found and not look.lacks]
     for household in sorted({id for look in began for id in known.households(look.told)}):
@@ -123,7 +122,7 @@ def _finish(looked: Iterable["_Looked"], known: Known, *, store: BookStore, now:
 
 
 def _read_beside(
-    looked: Iterable["_Looked"], known: Known, calls: "StripeCalls"
+    looked: Iterable[Look], known: Known, calls: "StripeCalls"
 ) -> Iterator[tuple["Kind", Body]]:
     """What charges belong to, and nobody told of: the invoice that one is known to have paid, its
     payment intent. Lists go by when an object was made, and either may be older than its charge."""
@@ -142,102 +141,31 @@ def _read_beside(
             yield kind, row
 
 
-@dataclass(slots=True)
-class _Looked:
-    """One object: the event that it makes, what that tells, and what became of it. ``place`` is
-    the event's in the inbox."""
-
-    kind: "Kind"
-    row: Body
-    place: Key | None = None
-    body: bytes = b""
-    told: Told = field(default_factory=Told)
-    because: str = ""
-    unread: tuple[str, ...] = ()
-    lacks: tuple[str, ...] = ()
-    found: bool = False
-    again: tuple[str, ...] = ()
-
-    @classmethod
-    def at(cls, kind: "Kind", row: Body, connection: Connection) -> "_Looked":
-        look = cls(kind, row)
-        account = account_told(connection)
-        body = event_of(kind, row, livemode=connection.livemode, account=account)
-        if body is None:
-            look.because = untold(kind, row)
-            return look
-        told = read_told(body)
-        if isinstance(told, Unreadable):  # taken in, it is put down as failed
-            look.unread, told = ("anything that can be read",), Told()
-        if isinstance(told, Ignored):
-            look.because = told.because
-            return look
-        look.body, look.told = body, told
-        look.place = keys.inbox(connection.id, read_envelope(body).id)
-        return look
-
-    def is_since(self, known: Known, since: Ms) -> bool:
-        """Whether just this was taken in since then."""
-        head = known.items.get(self.place) if self.place else None
-        return head is not None and records.read_inbox(head).received_at >= since
-
-    @property
-    def intent(self) -> str:
-        """The payment intent that the object is about, empty where it is about none."""
-        ids = self.told.sale.ids if self.told.sale else frozenset[str]()
-        return min((id for id in ids if id.startswith("pi_")), default="")
-
-    def lacking_in(self, known: Known) -> tuple[str, ...]:
-        return self.unread or lacking(self.told, known.sales(self.told), known.people(self.told))
-
-    def needs_claims(self, known: Known) -> bool:
-        """Whether it is a payment of which nobody told what it is for."""
-        if self.kind not in ("payment_intent", "charge") or not self.intent:
-            return False
-        return not any(s.is_claimed or s.settled_by_stripe for s in known.sales(self.told))
-
-    @property
-    def became(self) -> Became:
-        if self.again:
-            bug = self.because.startswith(BUG)
-            return "explained" if self.because and not bug else "unexplained"
-        if self.found:
-            return "healed"
-        return "explained" if self.because else "matched"
-
-    def example(self) -> dict[str, Any]:
-        said = {"because": self.because} if self.because else {}
-        lacks = list(self.again or self.lacks)
-        id = str(self.row.get("id"))
-        return {"kind": self.kind, "id": id, "lacking": lacks, "became": self.became, **said}
-
-
-def _known(looked: Sequence[_Looked], connection: Connection, store: BookStore) -> Known:
+def _known(looked: Sequence[Look], connection: Connection, store: BookStore) -> Known:
     telling = [look for look in looked if look.place is not None]
     places = [look.place for look in telling if look.place is not None]
     told = [look.told for look in telling]
     return read_known(told, scope=connection.scope, store=store, beside=places)
 
 
-def _look_again(missing: Sequence[_Looked], connection: Connection, store: BookStore) -> None:
+def _look_again(missing: Sequence[Look], connection: Connection, store: BookStore) -> Known:
     """What is known by now of what lacked; where it still does, why: as the inbox has it."""
-    if not missing:
-        return
     known = _known(missing, connection, store)
     for look in missing:
         look.again = look.lacking_in(known)
         head = known.items.get(look.place) if look.place else None
         if look.again and not look.because and head:
             look.because = records.read_inbox(head).because
+    return known
 
 
-def _compared(looked: Sequence[_Looked]) -> Compared:
+def _compared(looked: Sequence[Look], known: Known) -> Compared:
     became = Counter(look.became for look in looked)
     amounts: dict[str, Counter[str]] = defaultdict(Counter)
     for look in looked:
         currency, minor = money_of(look.kind, look.row)
         names = {look.became, "found"} if look.found else {look.became}
-        for name in names - {"matched"} if currency else ():
+        for name in names - {"matched"} if currency and look.has_the_amount(known) else ():
             amounts[name][currency] += minor
     found = [look for look in looked if look.found]
     return Compared(

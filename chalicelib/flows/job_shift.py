@@ -133,7 +133,7 @@ class Shift:
             job = replace(job, started_at=now, ended_at=0, done=0, total=0, busy_ms=0)
         tries = job.tries + (job.state == "running")
         held = _Held(job, item.version)
-        taken = replace(job, state="running", tries=tries, due_at=lease, lease_until=lease)
+        taken = replace(job, state="running", tries=tries, due_at=lease)
         self._put(held, taken)
         if tries >= MOST_TRIES and job.state == "running":
             self._fail(held, "the process ended each time while it worked on this page")
@@ -217,7 +217,7 @@ class Shift:
             because="",
         )
         if over:
-            job = replace(job, state="waiting", due_at=now, lease_until=0)
+            job = replace(job, state="waiting", due_at=now)
         if step.ended:
             self.ran.ended += 1
             job = replace(job, state="done", due_at=0, ended_at=now, runs=job.runs + 1)
@@ -229,20 +229,20 @@ class Shift:
         job = held.job
         pause = PAUSES_MS[min(job.tries, len(PAUSES_MS) - 1)]
         later = replace(job, state="waiting", tries=job.tries + 1, because=because)
-        self._put(held, replace(later, due_at=self.now() + pause, lease_until=0))
+        self._put(held, replace(later, due_at=self.now() + pause))
 
     def _stop(self, held: _Held, because: str) -> None:
         """A standing job goes on from here when the account is authorised again."""
         self.ran.stopped += 1
         ended_at = 0 if held.job.every_ms else self.now()
-        stopped = replace(held.job, state="stopped", because=because, due_at=0, lease_until=0)
+        stopped = replace(held.job, state="stopped", because=because, due_at=0)
         self._put(held, replace(stopped, ended_at=ended_at))
 
     def _fail(self, held: _Held, because: str) -> None:
         """For good; a standing job is tried again in a day, where it stood."""
         self.ran.failed += 1
         now, stands = self.now(), bool(held.job.every_ms)
-        failed = replace(held.job, state="failed", because=because, tries=0, lease_until=0)
+        failed = replace(held.job, state="failed", because=because, tries=0)
         due_at, ended_at = (now + A_DAY_MS, 0) if stands else (0, now)
         self._put(held, replace(failed, due_at=due_at, ended_at=ended_at))
 

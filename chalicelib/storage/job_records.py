@@ -22,8 +22,8 @@ class Job:
     ``total`` count objects (``total`` is an estimate; 0: not known), ``busy_ms`` the time worked on
     them. ``started_at`` is the beginning of this run, ``ended_at`` its end (0: under way); ``runs``
     counts those that ended. ``tries`` counts failures since the last page that went well.
-    ``due_at`` is when somebody is to work on it (0: never), ``lease_until`` until when somebody
-    does. ``because`` says why it failed, was stopped, or waits to be tried again.
+    ``due_at`` is when somebody is to work on it (0: never); while one does, when another may.
+    ``because`` says why it failed, was stopped, or waits to be tried again.
     """
 
     id: str
@@ -47,7 +47,6 @@ class Job:
     runs: int = 0
     busy_ms: Ms = 0
     due_at: Ms = 0
-    lease_until: Ms = 0
 
     @property
     def scope(self) -> Scope:

@@ -1,6 +1,7 @@
 """Stripe's objects against the books: nothing is missed, and nothing is found that is known."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,18 @@ class TestWithoutWebhooks:
         assert compared.explained == UNPAID
         assert len(compared.examples) == EXAMPLES
         assert hears.books() == plain
+
+    def test_a_payment_has_one_amount(self, past: Past, tmp_path: Path, plain: Outcome) -> None:
+        """Though its session, invoice, intent and charge all come to be known."""
+        hears = Hears(past, tmp_path / "world")
+        compared = hears.compare("checkout.session", "invoice", "payment_intent", "charge")
+        paid = Counter[str]()
+        for summary in (hears.world.sale(id).summary() for id in plain["sales"]):
+            if summary.paid and summary.amount:
+                paid[summary.currency] += summary.amount
+        assert compared.amounts["found"] == compared.amounts["healed"] == paid
+        refunds = hears.compare("refund")
+        assert sum(refunds.amounts.get("found", {}).values()) > 0
 
     def test_a_second_look_finds_nothing(self, past: Past, tmp_path: Path) -> None:
         hears = Hears(past, tmp_path / "world")

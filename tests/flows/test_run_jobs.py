@@ -293,7 +293,7 @@ class TestKilled:
         house.trouble = dies
         with pytest.raises(Killed):
             house.run()
-        assert house.job(job).lease_until == house.world.ms + LEASE_MS
+        assert house.job(job).due_at == house.world.ms + LEASE_MS
 
 
 class TestTrouble:

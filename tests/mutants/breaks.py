@@ -143,7 +143,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     mutant(
         "a refund that failed still counts",
-        (FACTS, 'return self.status not in ("failed", "canceled")', "return True"),
+        (FACTS, 'return self.status not in ("failed", "canceled", RELEASED)', "return True"),
     ),
 )
 
