@@ -146,7 +146,7 @@ def _end(word: str, claimed: Claimed, store: Store, said: str = "") -> OAuthStop
 def _in_words(answer: Answer) -> str:
     """Stripe's own error, in plain words first."""
     words = "" if answer.error == "access_denied" else in_plain_words(answer.error)
-    said = " ".join(part for part in (answer.error, answer.description) if part)
+    said = ": ".join(part for part in (answer.error, answer.description) if part)
     return f"{words} Stripe's words: {said}".strip() if said else words
 
 

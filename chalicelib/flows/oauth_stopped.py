@@ -76,12 +76,12 @@ _WHY: dict[str, tuple[int, str, str]] = {
     "ended since": (
         409,
         "This answer connected the account, and it was disconnected since.",
-        f"To connect it again: {START_AGAIN}",
+        f"It can be connected again. {START_AGAIN}",
     ),
     "denied": (
         409,
         f"At Stripe the connection was declined. {NOTHING_KEPT}",
-        f"If that was not meant: {START_AGAIN}",
+        f"If that was not meant, begin again. {START_AGAIN}",
     ),
     "error": (409, f"Stripe sent you back with an error. {NOTHING_KEPT}", START_AGAIN),
     "refused": (

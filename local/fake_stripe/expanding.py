@@ -34,6 +34,9 @@ def _walk(world: World, node: Any, parts: list[str], path: str) -> None:
     if not isinstance(node, dict):
         raise _refused(path)
     name = parts[0]
+    if node.get("object") == "invoice" and name == "amount_paid_off_stripe":
+        node[name] = node["amount_paid"] if node.get("_paid_out_of_band") else 0
+        return
     includable = _includable(world, node, name)
     if includable is not None:
         node[name] = pictured(world, includable)

@@ -496,7 +496,7 @@ class TestTheAnswer:
         reply = person.open(person.back(state, error="invalid_scope", error_description="No."))
         assert reply.status == 409
         assert "does not give this platform the access" in words(reply)
-        assert "invalid_scope No." in words(reply)
+        assert "invalid_scope: No." in words(reply)
 
     def test_with_neither_is_an_error(self, oauth: OAuthHouse, person: Person) -> None:
         state = person.asked(person.to_stripe(oauth.link()))["state"]

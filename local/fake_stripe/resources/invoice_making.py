@@ -43,7 +43,6 @@ def _defaults(world: World, currency: str) -> Object:
         "amount_due": 0,
         "amount_overpaid": 0,
         "amount_paid": 0,
-        "amount_paid_off_stripe": 0,
         "amount_remaining": 0,
         "amount_shipping": 0,
         "attempt_count": 0,

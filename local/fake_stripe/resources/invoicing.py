@@ -175,9 +175,7 @@ def pay_outside(world: World, invoice: Object) -> None:
     """Marked as paid outside Stripe: the intent is cancelled, the money is not Stripe's."""
     _drop_payment(world, invoice)
     due = invoice["amount_due"]
-    invoice.update(
-        amount_paid=due, amount_paid_off_stripe=due, amount_remaining=0, _paid_out_of_band=True
-    )
+    invoice.update(amount_paid=due, amount_remaining=0, _paid_out_of_band=True)
     _settle(world, invoice)
 
 
