@@ -176,7 +176,7 @@ def _work_write(
     now: Ms,
 ) -> Write:
     """The work that this booking owes, on top of what is owed already."""
-    owed = [int(s.work.body["since"]) for s in gathered.households if s.work]
+    owed = [int(s.work.body["since"]) for s in gathered.households if s.work and s.work.body]
     version = main.work.version if main and main.work else 0
     return Put(
         records.work_item(

@@ -11,7 +11,7 @@ from chalicelib.core.told import Told
 from chalicelib.flows.book_facts import book_facts
 from chalicelib.storage import keys, records
 from chalicelib.storage.keys import Scope
-from chalicelib.storage.store import Item, Put, Remove, Stale, Store, Write
+from chalicelib.storage.store import Item, Put, Stale, Store, Write
 
 PAGE = 50
 WAIT_MS = 30_000  # an index may be that late to show a sale that was settled by the old terms
@@ -28,7 +28,7 @@ def owe_since(program_id: str, since: Ms | None, *, store: Store, now: Ms) -> li
     writes: list[Write] = []
     for scope in scopes:
         owed = items.get(keys.program_work(scope))
-        first = min(since, int(owed.body["from"])) if owed else since
+        first = min(since, int(owed.body["from"])) if owed and owed.body else since
         version = owed.version if owed else 0
         item = records.program_work_item(
             scope, since=first, after="", due_at=now + WAIT_MS, version=version
@@ -51,7 +51,7 @@ def settle_since(
     work: Item, *, store: Store, now: Ms, until: Callable[[], bool] = lambda: False
 ) -> bool:
     """Settle the sales paid since the work's day again; True when all are done and the work is
-    removed. Where time is up first, the next run goes on from there."""
+    ended. Where time is up first, the next run goes on from there."""
     scope = Scope(work.body["program"], work.body["mode"])
     since = int(work.body["from"])
     of_program = keys.program(scope.program)
@@ -76,7 +76,7 @@ def settle_since(
             book_facts(told, scope=scope, store=store, now=now)
             after = found.listing[1]
     try:
-        store.commit([Remove(work.key, work.version)])
+        store.commit([Put(records.no_work_item(work))])
     except Stale:
         return False
     return True

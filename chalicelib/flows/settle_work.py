@@ -49,14 +49,14 @@ def settle_work(
     until: Callable[[], bool] = lambda: False,
     pause: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Settle every sale of a household again and remove its work item; True if none is left.
+    """Settle every sale of a household again and end its work; True if none is left.
 
     Done anew when more work came in meanwhile. A crash leaves the item, and a repeat of what was
     done posts nothing.
     """
     for _ in range(ROUNDS):
         work = _read(keys.work(scope, household_id), store)
-        if work is None:
+        if work is None or not work.body:
             return True
         # read after its work, not beside it: a batch may show the household from before
         household = _read(keys.household(scope, household_id), store)
@@ -71,7 +71,7 @@ def settle_work(
                 _keep_place(work, done, household_id, scope=scope, store=store, now=now)
                 return False
         try:
-            store.commit([Remove(work.key, work.version)])
+            store.commit([Put(records.no_work_item(work))])
         except Stale:
             pause(0.01)
     return False

@@ -79,7 +79,7 @@ def _each(
             if until():
                 return done, failed, False
             item = store.get([found.key]).get(found.key)
-            if item is None:
+            if item is None or item.due is None:  # done a moment ago
                 continue
             try:
                 done += do(item)

@@ -148,6 +148,12 @@ def program_work_item(scope: Scope, *, since: Ms, after: str, due_at: Ms, versio
     )
 
 
+def no_work_item(work: Item) -> Item:
+    """What was owed is done. The item stays, so that its version goes on: were it removed, the next
+    work would begin at 1 again, and whoever still holds the work of before would end it unseen."""
+    return Item(key=work.key, version=work.version)
+
+
 def entry_item(scope: Scope, entry: Entry) -> Item:
     return Item(key=keys.entry(scope, entry.partner, entry.at, entry.id), body=dump(entry))
 

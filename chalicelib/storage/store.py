@@ -55,7 +55,8 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Delete an item, if its stored version is still ``version``."""
+    """Delete an item, if its stored version is still ``version``. Put there again, it begins at
+    version 1: what others may hold meanwhile is emptied instead (``records.no_work_item``)."""
 
     key: Key
     version: int

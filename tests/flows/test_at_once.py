@@ -9,8 +9,11 @@ import pytest
 
 from chalicelib.core.refusals import Conflict, Invalid, Unavailable
 from chalicelib.flows.manage_partners import PartnerChange, take_in_partner
+from chalicelib.flows.settle_since import owe_since, settle_since
+from chalicelib.flows.settle_work import settle_work
 from chalicelib.storage import keys
-from chalicelib.storage.store import Put, Stale, Write
+from chalicelib.storage.records import work_item
+from chalicelib.storage.store import Item, Put, Stale, Write
 from tests.builders.stripe_bodies import a_refund, a_session, an_invoice
 from tests.builders.world import World, day, token, twenty_percent
 from tests.fakes.memory_store import MemoryStore
@@ -41,6 +44,61 @@ def test_two_at_the_same_instant_cannot_both_be_the_third(tmp_path: Path) -> Non
         assert world.balance("ann") == (3 * 980, 0, 0)
         assert [world.sale(f"in_{n}").positions["ann|eur"].total for n in (1, 2, 3)] == [980] * 3
         assert world.works() == []
+
+
+def test_who_still_holds_work_that_was_done_does_not_end_what_is_owed_since(
+    tmp_path: Path,
+) -> None:
+    """Found by `make conformance`: the work of before and the new one had the same version."""
+    world = World(tmp_path)
+    world.enrol("sam", partner="ann", stripe_customer_id="cus_1")
+    for number in (1, 2):
+        world.tell("invoice.paid", invoice(number, number), created=day(number))
+    household = world.sale("in_1").household
+    about = {"scope": world.scope, "now": world.ms}
+
+    def owe() -> None:
+        key = keys.work(world.scope, household)
+        stood = world.store.get([key]).get(key)
+        version = stood.version if stood else 0
+        item = work_item(world.scope, household, due_at=world.ms, since=0, version=version)
+        world.store.commit([Put(item)])
+
+    since: list[str] | None = None
+
+    def others(call: str, writes: Sequence[Write]) -> None:
+        nonlocal since
+        if since is not None:
+            since.append(call)
+        elif call == "commit":  # the slow one is about to end the work
+            memory.before = None
+            assert settle_work(household, store=memory, **about)
+            owe()
+            since, memory.before = [], others
+
+    owe()
+    memory = world.store
+    assert isinstance(memory, MemoryStore)
+    memory.before = others
+    assert settle_work(household, store=memory, **about)
+    memory.before = None
+    assert since is not None and "query" in since, "the sales were settled once more"
+    assert world.works() == []
+
+
+def test_nor_of_a_program(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    key = keys.program_work(world.scope)
+
+    def owe() -> Item:
+        world.store.commit(owe_since(world.program.id, 0, store=world.store, now=world.ms))
+        return world.store.get([key])[key]
+
+    held = owe()
+    assert settle_since(held, store=world.store, now=world.ms)
+    owed = owe()
+    assert not settle_since(held, store=world.store, now=world.ms)
+    assert world.store.get([key])[key] == owed
 
 
 def test_one_event_delivered_by_eight_at_once_counts_once(tmp_path: Path) -> None:
