@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 
 from chalicelib.storage.dynamo import DynamoStore
 from chalicelib.storage.store import Add, Check, Item, Key, Put, Remove, Stale, TableName
-from local.bench.meter import Meter
+from local.bench.count import middle
+from local.bench.meter import Call, Meter, Tally, Write
 from local.place import REPOSITORY
 from local.tables import create_missing
 from tests.storage.backends import LOGICAL_IDS
@@ -77,6 +78,20 @@ def metered(ministack_url: str, monkeypatch: pytest.MonkeyPatch):
 
 
 A, B, C = (Key("records", name, "s") for name in "abc")
+
+
+def test_the_middle_of_several_counts_is_taken():
+    def way(calls: int, units: int) -> Tally:
+        write = Write(table="records", key="k", bytes=1, units=units, indexes={})
+        return Tally(
+            [
+                Call(operation="get", status=200, writes=[write] if n == 0 else [])
+                for n in range(calls)
+            ]
+        )
+
+    found = middle({"sale": way(calls, units)} for calls, units in ((1, 18), (1, 15), (2, 18)))
+    assert (found["sale"].write_units, len(found["sale"].calls)) == (18, 1)
 
 
 def test_the_meter_counts_as_the_database_does(metered):
