@@ -243,7 +243,11 @@ class Deliveries:
         world = self._fake.worlds[delivery["account"]]
         owner = self._fake.worlds[delivery.get("owner", world.name)]
         endpoint = owner.table("webhook_endpoint").get(delivery["endpoint"])
-        if endpoint is None or endpoint.get("deleted"):
+        if (
+            endpoint is None
+            or endpoint.get("deleted")
+            or delivery["event"] not in world.table("event")
+        ):
             return None
         event = world.table("event")[delivery["event"]]
         if owner is not world:
