@@ -34,6 +34,7 @@ from tests.mishap_kit import Killed
 
 KEY = "sk_" + "test_acme_1"
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+START = 1_777_593_600 + 3 * DAY  # 4 May 2026
 
 
 class Clock:

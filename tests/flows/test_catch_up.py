@@ -3,7 +3,6 @@ books say what they say where everything came."""
 
 import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,34 +14,17 @@ from chalicelib.flows.catch_up import GRACE_S, KEPT_S, TYPES, WINDOW_S
 from chalicelib.flows.job_lease import LEASE_MS
 from chalicelib.flows.stripe_platform import keep_platform
 from chalicelib.storage import keys, records
-from local.fake_stripe import running_fake_stripe
 from tests.flows.account_kit import (
     DAY,
     HOUR,
     KEY,
     MINUTE,
     Account,
-    Clock,
     Connected,
     killed_at_each_call,
 )
 from tests.flows.stories import outcome
 from tests.local.fake_stripe.conftest import control
-
-START = 1_777_593_600 + 3 * DAY  # 4 May 2026
-
-
-@pytest.fixture
-def account() -> Iterator[Account]:
-    clock = Clock(START + 30 * MINUTE)
-    with running_fake_stripe(clock=clock, seed=1) as fake:
-        yield Account(fake, clock)
-        assert fake.faults == []
-
-
-@pytest.fixture
-def ours(tmp_path: Path, account: Account) -> Connected:
-    return Connected(tmp_path, account, "ours")
 
 
 def business(account: Account, days: int = 3, buyers: int = 4) -> None:

@@ -1,6 +1,6 @@
 """A merchant connects a Stripe account with an API key; everything else is set up, just once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -28,7 +28,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.keys import Scope
 from chalicelib.storage.store import Remove
 from chalicelib.stripe_adapter.translate import ENABLED_EVENTS
-from local.fake_stripe import FakeStripe, running_fake_stripe
+from local.fake_stripe import FakeStripe
 from tests.builders.world import World
 from tests.flows.connecting_kit import (
     ALL,
@@ -43,18 +43,6 @@ from tests.flows.connecting_kit import (
 from tests.mishap_kit import Killed, together
 
 KEY = secret_key("acme")
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeStripe]:
-    with running_fake_stripe() as running:
-        yield running
-        assert running.faults == []
-
-
-@pytest.fixture
-def merchant(tmp_path: Path, fake: FakeStripe) -> Merchant:
-    return Merchant(tmp_path, fake)
 
 
 def settled(merchant: Merchant, name: str = "acme") -> str:

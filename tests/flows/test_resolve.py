@@ -2,7 +2,6 @@
 is asked twice."""
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,36 +11,32 @@ import pytest
 from chalicelib.core.refusals import StripeRefused
 from chalicelib.core.sale import ASK_AFTER_MS
 from chalicelib.storage import keys
-from local.fake_stripe import running_fake_stripe
 from tests.flows.account_kit import (
     DAY,
     HOUR,
     KEY,
     MINUTE,
     Account,
-    Clock,
     Connected,
     killed_at_each_call,
 )
-from tests.flows.test_catch_up import START, at_rest, settled
-
-
-@pytest.fixture
-def account() -> Iterator[Account]:
-    clock = Clock(START + 30 * MINUTE)
-    with running_fake_stripe(clock=clock, seed=1) as fake:
-        yield Account(fake, clock)
-        assert fake.faults == []
-
-
-@pytest.fixture
-def ours(tmp_path: Path, account: Account) -> Connected:
-    return Connected(tmp_path, account, "ours")
+from tests.flows.test_catch_up import at_rest, settled
 
 
 def asking(connected: Connected) -> list[str]:
     page = connected.store.find("records", "due", keys.DUE_ASK, limit=1000)
     return [item.due[1].split("#")[-1] for item in page.items if item.due]
+
+
+def unclaimed(account: Account, ours: Connected, many: int) -> None:
+    """So many payments that nobody claimed, and it is time to ask."""
+    customer = account.a_customer()
+    ours.enrol_all()
+    for _ in range(many):
+        account.an_intent(customer, 4900)
+    settled(account)
+    account.pass_time(HOUR + 1)
+    ours.plan("resolve")
 
 
 def lose(account: Account, *types: str) -> None:
@@ -222,13 +217,7 @@ class TestBudget:
     def test_many_are_asked_page_by_page_below_the_limit(
         self, account: Account, ours: Connected
     ) -> None:
-        customer = account.a_customer()
-        ours.enrol_all()
-        for _ in range(30):
-            account.an_intent(customer, 4900)
-        settled(account)
-        account.pass_time(HOUR + 1)
-        ours.plan("resolve")
+        unclaimed(account, ours, 30)
         assert ours.run().pages == 2
         assert asking(ours) == []
         job = ours.job("resolve")
@@ -236,13 +225,7 @@ class TestBudget:
         assert ours.requests / ours.clock_of_calls < 20
 
     def test_it_stops_in_the_middle_and_goes_on(self, account: Account, ours: Connected) -> None:
-        customer = account.a_customer()
-        ours.enrol_all()
-        for _ in range(12):
-            account.an_intent(customer, 4900)
-        settled(account)
-        account.pass_time(HOUR + 1)
-        ours.plan("resolve")
+        unclaimed(account, ours, 12)
         left = []
         while asking(ours):
             looks = itertools.count()
@@ -256,13 +239,7 @@ class TestBudget:
     def test_a_sale_that_stripe_refuses_does_not_stop_the_others(
         self, account: Account, ours: Connected
     ) -> None:
-        customer = account.a_customer()
-        ours.enrol_all()
-        for _ in range(3):
-            account.an_intent(customer, 4900)
-        settled(account)
-        account.pass_time(HOUR + 1)
-        ours.plan("resolve")
+        unclaimed(account, ours, 3)
         refusals = [StripeRefused("Stripe did not take it.", stripe_code="parameter_invalid")]
 
         def refuses() -> None:

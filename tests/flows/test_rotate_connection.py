@@ -1,6 +1,5 @@
 """Another key, another webhook secret, and the end of a connection."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -21,7 +20,7 @@ from chalicelib.flows.read_connection import READ_AGAIN_MS, Connections
 from chalicelib.flows.show_connections import open_connections
 from chalicelib.storage.connection_records import MAX_SECRETS
 from chalicelib.storage.keys import Scope
-from local.fake_stripe import FakeStripe, running_fake_stripe
+from local.fake_stripe import FakeStripe
 from tests.builders.world import DAY, SECRET
 from tests.flows.connecting_kit import (
     BASE_URL,
@@ -37,18 +36,6 @@ from tests.mishap_kit import Killed, together
 KEY = secret_key("acme")
 OTHER_KEY = "sk_" + "test_acme_9"
 ROLLED = "whsec_" + "r" * 24
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeStripe]:
-    with running_fake_stripe() as running:
-        yield running
-        assert running.faults == []
-
-
-@pytest.fixture
-def merchant(tmp_path: Path, fake: FakeStripe) -> Merchant:
-    return Merchant(tmp_path, fake)
 
 
 @pytest.fixture

@@ -242,7 +242,6 @@ class TestKilled:
         while True:
             at += 1
             house = House(tmp_path / f"{when}{at}")
-            house.world.connections  # noqa: B018
             job = house.a_job(house.a_connection())
             left = at
 
